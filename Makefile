@@ -1,0 +1,63 @@
+# One command for each thing that is done here; CI runs the same lines. `make` alone lists them.
+# A machine needs Python 3.11, make and apt: the rest is installed when first needed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest -n auto
+
+.PHONY: help run test test-all lint types fix lock clean
+
+help: ## list these targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## a first download, from a folder to a verified archive
+	@$(BIN)/python examples/first_light.py
+
+test: $(READY) ## the tests, without the slow ones
+	@PYTHON=$(PYTHON) tests/tools.sh
+	$(PYTEST) -m "not slow"
+
+test-all: $(READY) ## all tests
+	@PYTHON=$(PYTHON) tests/tools.sh
+	$(PYTEST)
+
+lint: $(READY) ## style, format, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
+
+types: $(READY) ## mypy, strict, tests included
+	$(BIN)/mypy
+
+fix: $(READY) ## repair what lint can repair
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## make requirements.lock again, with the newest versions that pyproject.toml allows
+	@[ -x $(BIN)/uv ] || { $(PYTHON) -m venv $(VENV) && $(PIP) install uv; }
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-config --custom-compile-command "make lock" --quiet -o requirements.lock
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) dist tests/readers/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The locked packages first, then this tree in place, without asking an index anything that the lock does not say.
+$(VENV)/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pannier needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@PYTHON=$(PYTHON) tests/tools.sh python
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+$(READY): $(VENV)/.locked pyproject.toml
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@

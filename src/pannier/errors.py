@@ -1,0 +1,249 @@
+"""What can go wrong, as classes; no HTTP in here.
+
+::
+
+    PannierError
+    ├── RequestRejected          the caller asked for something that cannot be had
+    │   ├── InvalidRequest           a field of the request is wrong
+    │   ├── MalformedRequest         the request does not have the form of this route
+    │   ├── UnreadableBody           the body is absent or not JSON
+    │   ├── VolumeUnknown            no such volume is configured
+    │   ├── FolderMissing            the virtual folder's directory is not there
+    │   ├── SelectionRefused         some selected entries cannot be part of an archive
+    │   ├── LimitExceeded            a configured limit would be passed
+    │   │   └── Busy                     the same, but it goes away by itself
+    │   ├── ManagerForbidden         the manager secret is missing or wrong
+    │   ├── TokenRejected            a token opens nothing
+    │   │   ├── TokenUndecodable         it is not a JWT
+    │   │   ├── TokenForged              its signature or algorithm is not ours
+    │   │   ├── TokenExpired             its time is over
+    │   │   └── TokenClaimsInvalid       well signed, wrong claims
+    │   ├── SelectionChanged         a bare range asks for bytes of an archive that is no more
+    │   ├── ResumeUnverified         a bare range where nothing says which archive the client holds
+    │   └── ChecksumsPending         the window needs checksums that are still being computed
+    ├── SourceChanged            the world changed a file between the plan and the last byte
+    ├── VolumeFailed             the backend failed
+    │   └── SourceUnreadable         a planned file cannot be opened or read
+    ├── StateUnavailable         what must be remembered cannot be written or read
+    ├── Draining                 the server is stopping
+    └── ConfigInvalid            a setting is wrong; the process cannot start
+
+Paths in here are relative to their folder, as bytes; a message shows them in ``repr`` of their text. No message holds a
+token, a secret or an absolute path of the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+def show(path: bytes) -> str:
+    """Return a path as text that is safe to print: quoted, undecodable bytes and controls escaped."""
+    text = path.decode("utf-8", "backslashreplace")
+    return repr(text) if text.isprintable() and "'" not in text else ascii(text)
+
+
+class OffenceCode(StrEnum):
+    """Why an entry cannot be part of an archive."""
+
+    OUTSIDE = "outside"
+    """The path leaves the folder (``..`` or absolute)."""
+    UNSAFE_PATH = "unsafe-path"
+    """The path is empty or holds NUL or a line break."""
+    LINK_OUTSIDE = "link-outside"
+    """A symbolic link is absolute or leads out of the folder."""
+    LINK_DANGLING = "link-dangling"
+    """A symbolic link leads to nothing."""
+    LINK_LOOP = "link-loop"
+    """Symbolic links lead in a circle."""
+    LINK_REFUSED = "link-refused"
+    """The token's link policy allows no link here."""
+    SPECIAL = "special-file"
+    """A socket, FIFO or device."""
+    NAME_TOO_LONG = "name-too-long"
+    """The entry name does not fit a ZIP record (65,535 bytes)."""
+    MISSING = "missing"
+    """Nothing is there."""
+    UNREADABLE = "unreadable"
+    """The server may not read it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Offence:
+    """One entry that cannot be part of an archive, and why; ``path`` is relative to the folder."""
+
+    path: bytes
+    code: OffenceCode
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{show(self.path)}: {self.detail}"
+
+
+class PannierError(Exception):
+    """Anything Pannier refuses or fails at by its own judgement; other exceptions are bugs."""
+
+
+class RequestRejected(PannierError):
+    """The caller is to change something."""
+
+
+class InvalidRequest(RequestRejected):
+    """A field of the request has a value that cannot be used."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field, self.reason = field, reason
+
+
+class MalformedRequest(RequestRejected):
+    """Fields of the request do not have the form this route takes; ``fields`` maps each to the reason."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {reason}" for field, reason in fields.items()))
+        self.fields = dict(fields)
+
+
+class UnreadableBody(RequestRejected):
+    """The body of the request is absent or not JSON."""
+
+
+class VolumeUnknown(RequestRejected):
+    """No volume of that name is configured."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no volume {name!r} is configured here")
+        self.name = name
+
+
+class FolderMissing(RequestRejected):
+    """The virtual folder has no directory on its volume."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"virtual folder {folder} does not exist on this volume")
+        self.folder = folder
+
+
+class SelectionRefused(RequestRejected):
+    """Some of the selection cannot be part of an archive; nothing was sent.
+
+    ``offences`` holds the first ones in path order, ``total`` is the number of all.
+    """
+
+    def __init__(self, offences: Sequence[Offence], total: int) -> None:
+        first = str(offences[0]) if offences else "nothing named"
+        more = f" (and {total - 1} more)" if total > 1 else ""
+        super().__init__(f"the selection cannot be archived: {first}{more}; nothing was sent")
+        self.offences, self.total = tuple(offences), total
+
+
+class LimitExceeded(RequestRejected):
+    """A limit of this server would be passed; the message names limit, measured value and setting."""
+
+    def __init__(self, what: str, *, measured: float, limit: float, setting: str) -> None:
+        super().__init__(
+            f"{what}: {measured:,.10g}; the limit here is {limit:,.10g}; choose less or raise the setting {setting}"
+        )
+        self.what, self.measured, self.limit, self.setting = what, measured, limit, setting
+
+
+class Busy(LimitExceeded):
+    """A limit that frees itself: come back after ``retry_after`` seconds."""
+
+    def __init__(self, what: str, *, measured: float, limit: float, setting: str, retry_after: int) -> None:
+        super().__init__(what, measured=measured, limit=limit, setting=setting)
+        self.retry_after = retry_after
+
+
+class ManagerForbidden(RequestRejected):
+    """The manager secret is missing or wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("the manager secret is missing or wrong; send it in X-BackendAI-Storage-Auth-Token")
+
+
+class TokenRejected(RequestRejected):
+    """A token opens nothing here."""
+
+
+class TokenUndecodable(TokenRejected):
+    """The text is no JWT."""
+
+
+class TokenForged(TokenRejected):
+    """The signature or the algorithm is not ours."""
+
+
+class TokenExpired(TokenRejected):
+    """The token's time is over."""
+
+
+class TokenClaimsInvalid(TokenRejected):
+    """The token is well signed, but its claims are not what this route takes."""
+
+
+class SelectionChanged(RequestRejected):
+    """A range without ``If-Range`` asks for bytes of an archive that is no more."""
+
+    def __init__(self) -> None:
+        super().__init__("the archive is no longer the one this download began with; start over")
+
+
+class ResumeUnverified(RequestRejected):
+    """A range in the middle without ``If-Range``, and nothing remembers which archive the client holds."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nothing here remembers which archive was begun with this token, so its bytes must not be continued; "
+            "start over, or send If-Range with the ETag of the first response"
+        )
+
+
+class ChecksumsPending(RequestRejected):
+    """The window starts in the central directory and too much content is still unhashed."""
+
+    def __init__(self, *, known: int, total: int, retry_after: int) -> None:
+        super().__init__(f"checksums are known for {known:,} of {total:,} bytes; come back in {retry_after} s")
+        self.known, self.total, self.retry_after = known, total, retry_after
+
+
+class SourceChanged(PannierError):
+    """A planned file is not what it was when it was planned."""
+
+    def __init__(self, path: bytes, change: str) -> None:
+        super().__init__(f"{show(path)} changed since it was planned: {change}")
+        self.path, self.change = path, change
+
+
+class VolumeFailed(PannierError):
+    """The backend failed at something that should work."""
+
+
+class SourceUnreadable(VolumeFailed):
+    """A planned file cannot be opened or read."""
+
+    def __init__(self, path: bytes, reason: str) -> None:
+        super().__init__(f"{show(path)} cannot be read: {reason}")
+        self.path, self.reason = path, reason
+
+
+class StateUnavailable(PannierError):
+    """The state store cannot be read or written."""
+
+
+class Draining(PannierError):
+    """The server is stopping and takes no new work."""
+
+    def __init__(self, retry_after: int = 5) -> None:
+        super().__init__("the server is stopping; what runs may finish; try again soon")
+        self.retry_after = retry_after
+
+
+class ConfigInvalid(PannierError):
+    """A setting has a value the process cannot run with."""
+
+    def __init__(self, key: str, reason: str, way_out: str) -> None:
+        super().__init__(f"{key}: {reason}; {way_out}")
+        self.key, self.reason, self.way_out = key, reason, way_out
