@@ -1,6 +1,7 @@
 """Half-open byte intervals. This module imports nothing of ours.
 
-A window is ``[start, stop)`` everywhere in the code; the inclusive form of RFC 9110 section 14 exists only in header text.
+A window is ``[start, stop)`` everywhere in the code; the inclusive form of RFC 9110 section 14 exists only in header
+text.
 """
 
 from __future__ import annotations

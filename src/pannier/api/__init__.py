@@ -1,0 +1,1 @@
+"""HTTP: typed handlers over the services."""

@@ -1,0 +1,151 @@
+"""Client-facing: spending an archive token (WIRE section 6.3, RFC 9110 sections 8, 13 and 14)."""
+
+from __future__ import annotations
+
+import time
+from typing import assert_never
+
+from pydantic import BaseModel
+
+from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
+from pannier.api.problems import answer, answer_status
+from pannier.api.requests import Context
+from pannier.api.streaming import Stream, StreamResponse
+from pannier.errors import MalformedRequest, ResumeUnverified, SelectionChanged, SourceChanged
+from pannier.protocol.conditions import (
+    Conditions,
+    Conflict,
+    ConflictReason,
+    Failed,
+    Full,
+    NotModified,
+    NotPinned,
+    Partial,
+    Pin,
+    PinnedTo,
+    Unsatisfiable,
+    Validator,
+    decide,
+    http_date,
+    parse_etag,
+)
+from pannier.protocol.disposition import attachment
+from pannier.protocol.ranges import content_range, unsatisfied_range
+from pannier.services.archives import Archives, Grant
+from pannier.streams.archive import ArchiveReader
+from pannier.streams.workers import Workers
+from pannier.window import Window
+
+_BEARER = "bearer "
+
+
+class TokenQuery(BaseModel):
+    """The query of ``/download-archive``; other keys are ignored."""
+
+    token: str | None = None
+
+
+class ClientArchives:
+    """The handlers of ``/download-archive``."""
+
+    def __init__(self, archives: Archives, workers: Workers) -> None:
+        self._archives, self._workers = archives, workers
+
+    @api_handler
+    async def download(self, query: QueryParam[TokenQuery], context: Context) -> Answered:
+        """``GET`` and ``HEAD /download-archive``: the archive, or a window of it."""
+        grant = await self._archives.admit(_token(query.parsed, context))
+        conditions = Conditions.of(context.request.headers)
+        try:
+            return await self._answer(grant, conditions, context)
+        except SourceChanged:
+            # Nothing has left yet, and the plan that no longer held is forgotten: the second look is at what is there.
+            return await self._answer(grant, conditions, context)
+
+    async def _answer(self, grant: Grant, conditions: Conditions, context: Context) -> Answered:
+        pinned = await self._archives.pinned(grant)
+        reader = await self._archives.open(grant, _continued(conditions, context.method, pinned))
+        version = reader.version
+        now = int(time.time())
+        last_modified = min(version.last_modified, now)
+        validator = Validator(version.etag, last_modified, dates_are_strong=last_modified <= now - 1)
+        while True:
+            pin: Pin = PinnedTo(pinned) if pinned is not None else NotPinned()
+            decision = decide(context.method, conditions, reader.length, validator, pin)
+            headers = _validators(validator)
+            match decision:
+                case Full():
+                    window, status = Window(0, reader.length), 200
+                case Partial(window=window):
+                    status = 206
+                    headers["Content-Range"] = content_range(window, reader.length)
+                case NotModified():
+                    return ApiResponse(status=304, headers=headers)
+                case Failed():
+                    return answer_status(412, "precondition-failed", "The archive is another one by now.", context.id)
+                case Conflict(reason=ConflictReason.SELECTION_CHANGED):
+                    return answer(SelectionChanged(), context.id)
+                case Conflict():
+                    return answer(ResumeUnverified(), context.id)
+                case Unsatisfiable(length=length):
+                    told = answer_status(
+                        416, "range-not-satisfiable", "The range lies beyond the archive.", context.id, length=length
+                    )
+                    told.headers["Content-Range"] = unsatisfied_range(length)
+                    return told
+                case _:
+                    assert_never(decision)
+            stream = await Stream.start(reader, window) if context.method == "GET" else None
+            try:
+                if pinned is None:
+                    pinned = await self._archives.pin(grant, version.etag)
+                    if pinned != version.etag:  # another first request was faster: decide by what stands
+                        if stream is not None:
+                            await stream.close()
+                        continue
+            except BaseException:
+                if stream is not None:
+                    await stream.close()
+                raise
+            headers |= _representation(reader)
+            if stream is None:
+                return ApiResponse(status=status, headers={**headers, "Content-Length": str(window.length)})
+            return StreamResponse(stream, status, window.length, headers, self._workers)
+
+
+def _token(query: TokenQuery, context: Context) -> str:
+    authorization = context.request.headers.get("Authorization", "")
+    if query.token is None and authorization[: len(_BEARER)].lower() == _BEARER:
+        return authorization[len(_BEARER) :].strip()
+    if not query.token:
+        raise MalformedRequest({"token": "a token is required, in the query or as Authorization: Bearer"})
+    return query.token
+
+
+def _continued(conditions: Conditions, method: str, pinned: str | None) -> str | None:
+    """Return the ETag of the archive that a range goes on with."""
+    if method != "GET" or conditions.range is None:
+        return None
+    if conditions.if_range is None:
+        return pinned
+    tag = parse_etag(conditions.if_range)
+    return tag.opaque if tag is not None and not tag.weak else pinned
+
+
+def _validators(validator: Validator) -> dict[str, str]:
+    return {
+        "ETag": validator.etag,
+        "Last-Modified": http_date(validator.last_modified),
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-transform",
+    }
+
+
+def _representation(reader: ArchiveReader) -> dict[str, str]:
+    return {
+        "Content-Type": reader.media_type,
+        "Content-Disposition": attachment(reader.filename),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "X-Accel-Buffering": "no",
+    }

@@ -1,0 +1,180 @@
+"""What happens around every handler: the request's number, one error shape, the access log, who may ask, draining."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Sequence
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from pannier.api.problems import answer, answer_bug, answer_http, respond
+from pannier.api.requests import DELIVERY, REQUEST_ID, Delivery, Network, client_address, new_id
+from pannier.errors import Draining, ManagerForbidden, PannierError, VolumeFailed
+
+MANAGER_SECRET_HEADER = "X-BackendAI-Storage-Auth-Token"  # noqa: S105 - the name of a header
+STATUS_PATHS = frozenset({"/", "/status", "/health", "/livez", "/readyz"})
+"""What answers without the manager secret, and while the server drains."""
+
+_CLIENT_LEFT = 499
+"""What the access log says of a client that left before it had an answer (the habit of nginx)."""
+
+_access = structlog.get_logger("pannier.access")
+_log = structlog.get_logger("pannier.api")
+
+
+class Drain:
+    """Whether the server takes new work, and how much is running."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self.running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def enter(self) -> None:
+        self.running += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        self.running -= 1
+        if not self.running:
+            self._idle.set()
+
+    async def wait_idle(self, seconds: float) -> bool:
+        """Wait until nothing runs; False if something still does after ``seconds``."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def outermost(trusted: Sequence[Network]) -> Middleware:
+    """Number each request, turn every failure into a problem document, and write the access log.
+
+    The log names the path, never the query: a token stands there.
+    """
+
+    @web.middleware
+    async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[REQUEST_ID] = new_id()
+        began = time.monotonic()
+        response: web.StreamResponse | None = None
+        try:
+            response = await _answered(request, handler)
+            return response
+        finally:
+            delivery = request.get(DELIVERY) or Delivery(_CLIENT_LEFT)
+            _access.info(
+                "request",
+                request=request[REQUEST_ID],
+                client=client_address(request, trusted),
+                method=request.method,
+                path=request.rel_url.raw_path,
+                status=response.status if response is not None else delivery.status,
+                bytes=delivery.bytes,
+                seconds=round(time.monotonic() - began, 3),
+            )
+
+    return handle
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    request_id = request[REQUEST_ID]
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return respond(answer_http(error, request_id))
+    except PannierError as error:
+        if isinstance(error, VolumeFailed):
+            _log.error("volume failed", request=request_id, error=str(error))
+        return respond(answer(error, request_id))
+    except ConnectionError:
+        raise  # the client left while it was sending its request
+    except Exception:  # noqa: BLE001 - a bug must neither show its traceback nor take the connection's next request
+        _log.exception("unexpected failure", request=request_id)
+        return respond(answer_bug(request_id))
+
+
+def manager_secret(secret: str) -> Middleware:
+    """Ask for the manager secret before anything is said, even of a path that does not exist (WIRE section 3)."""
+    expected = secret.encode()
+
+    @web.middleware
+    async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path not in STATUS_PATHS:
+            given = request.headers.get(MANAGER_SECRET_HEADER, "").encode("utf-8", "surrogateescape")
+            if not hmac.compare_digest(given, expected):
+                raise ManagerForbidden
+        return await handler(request)
+
+    return handle
+
+
+def draining(drain: Drain, status_paths: frozenset[str]) -> Middleware:
+    """Refuse new work while the server stops, and count what runs."""
+
+    @web.middleware
+    async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in status_paths:
+            return await handler(request)
+        if drain.draining:
+            raise Draining
+        drain.enter()
+        try:
+            return await handler(request)
+        finally:
+            drain.leave()
+
+    return handle
+
+
+class Cors:
+    """Which pages of other origins may read what this listener answers (WIRE section 6).
+
+    Configured origins get their own name and may send credentials; if none is configured, everybody may read, without.
+    """
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        self._origins = frozenset(origins)
+
+    @web.middleware
+    async def preflight(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer a browser that asks before it asks."""
+        if request.method != hdrs.METH_OPTIONS or hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
+            return await handler(request)
+        return web.Response(
+            headers={
+                hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET",
+                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, If-Match, If-None-Match, If-Range, Range",
+                hdrs.ACCESS_CONTROL_MAX_AGE: "600",
+            }
+        )
+
+    async def grant(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add the headers to whatever is answered, problems included (``on_response_prepare``)."""
+        origin = request.headers.get(hdrs.ORIGIN)
+        if self._origins:
+            response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+        if origin is None or (self._origins and origin not in self._origins):
+            return
+        if self._origins:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS] = "true"
+        else:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
+        exposed = {*response.headers, hdrs.CONTENT_LENGTH} - {hdrs.VARY}
+        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = ", ".join(
+            sorted(name for name in exposed if not name.lower().startswith("access-control-"))
+        )
+
+
+async def sign(request: web.Request, response: web.StreamResponse) -> None:
+    """Say who answered, and under which number (``on_response_prepare``)."""
+    response.headers[hdrs.SERVER] = "pannier"
+    response.headers["X-Request-Id"] = request[REQUEST_ID]

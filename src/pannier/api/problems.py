@@ -1,0 +1,243 @@
+"""From what went wrong to what is answered: one table for all routes (RFC 9457; the wire's keys in WIRE section 3)."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from pannier import errors
+from pannier.dto.json import dumps
+from pannier.dto.paths import to_text
+from pannier.dto.problems import Problem
+from pannier.errors import OffenceCode, PannierError
+
+_WIRE = "https://api.backend.ai/probs/"
+_OURS = "urn:pannier:problem:"
+CONTENT_TYPE = "application/problem+json"
+
+VOLUME_PROBLEM_RETRY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one class of errors is told: type (a tail without a slash is ours), status, the wire's code, a title."""
+
+    tail: str
+    status: int
+    error_code: str
+    title: str
+    members: Callable[[Any], Mapping[str, Any]] = lambda error: {}
+    """Members of its own that the problem carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A problem, ready to be sent."""
+
+    problem: Problem
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def _limit(error: errors.LimitExceeded) -> Mapping[str, Any]:
+    return {"what": error.what, "measured": error.measured, "limit": error.limit, "setting": error.setting}
+
+
+def _refusal(error: errors.SelectionRefused) -> Mapping[str, Any]:
+    offenders = [
+        {"path": to_text(offence.path), "code": str(offence.code), "detail": offence.detail}
+        for offence in error.offences
+    ]
+    return {"offenders": offenders, "total": error.total, "paths": tuple(offender["path"] for offender in offenders)}
+
+
+KINDS: dict[type[PannierError], Kind] = {
+    errors.InvalidRequest: Kind(
+        "storage/invalid-api-params",
+        400,
+        "storage-proxy_request_invalid-parameters",
+        "The request has a value that cannot be used.",
+        lambda error: {"data": {error.field: error.reason}},
+    ),
+    errors.MalformedRequest: Kind(
+        "generic-bad-request",
+        400,
+        "api_parsing_invalid-parameters",
+        "The request does not have the form of this route.",
+        lambda error: {"data": error.fields},
+    ),
+    errors.UnreadableBody: Kind(
+        "generic-bad-request", 400, "api_parsing_bad-request", "The body is absent or not JSON."
+    ),
+    errors.VolumeUnknown: Kind(
+        "storage/volume/invalid",
+        400,
+        "storage_access_invalid-parameters",
+        "There is no such volume.",
+        lambda error: {"msg": error.name},
+    ),
+    errors.FolderMissing: Kind(
+        "storage/vfolder/not-found", 404, "vfolder_read_not-found", "There is no such virtual folder."
+    ),
+    errors.SelectionRefused: Kind(
+        "selection-refused",
+        400,
+        "storage-proxy_request_invalid-parameters",
+        "Some of the selection cannot be included; nothing was sent.",
+        _refusal,
+    ),
+    errors.LimitExceeded: Kind(
+        "limit-exceeded", 413, "vfolder_read_limit-exceeded", "A limit of this server would be passed.", _limit
+    ),
+    errors.Busy: Kind("limit-exceeded", 503, "vfolder_read_unavailable", "The server is busy.", _limit),
+    errors.ManagerForbidden: Kind(
+        "storage/forbidden", 403, "storage-proxy_auth_forbidden", "The manager secret is missing or wrong."
+    ),
+    errors.TokenUndecodable: Kind("jwt-decode-error", 400, "auth_auth_bad-request", "The token is no JWT."),
+    errors.TokenForged: Kind(
+        "jwt-invalid-signature", 401, "auth_auth_unauthorized", "The token was not signed by this server's key."
+    ),
+    errors.TokenExpired: Kind("jwt-expired", 401, "auth_auth_data-expired", "The token has expired."),
+    errors.TokenClaimsInvalid: Kind(
+        "jwt-payload-validation-error", 400, "auth_auth_invalid-parameters", "The token is not for this."
+    ),
+    errors.SelectionChanged: Kind(
+        "selection-changed", 409, "vfolder_read_conflict", "The archive is no longer the one that was begun."
+    ),
+    errors.ResumeUnverified: Kind(
+        "resume-unverified", 409, "vfolder_read_conflict", "Nothing tells which archive is to be continued."
+    ),
+    errors.ChecksumsPending: Kind(
+        "checksums-pending",
+        503,
+        "vfolder_read_unavailable",
+        "Checksums are still being computed.",
+        lambda error: {"known": error.known, "needed": error.total},
+    ),
+    errors.SourceChanged: Kind(
+        "source-changed",
+        409,
+        "vfolder_read_conflict",
+        "A file changed while it was being sent.",
+        lambda error: {"paths": (to_text(error.path),)},
+    ),
+    errors.SourceUnreadable: Kind(
+        "source-unreadable",
+        500,
+        "vfolder_read_failed",
+        "The storage could not read a file.",
+        lambda error: {"paths": (to_text(error.path),)},
+    ),
+    errors.VolumeFailed: Kind("source-unreadable", 500, "vfolder_read_failed", "The storage failed."),
+    errors.StateUnavailable: Kind(
+        "unavailable", 503, "storage-proxy_generic_unavailable", "The server cannot remember anything now."
+    ),
+    errors.Draining: Kind("unavailable", 503, "storage-proxy_generic_unavailable", "The server is stopping."),
+    errors.ConfigInvalid: Kind(
+        "storage/generic", 500, "storage-proxy_generic_internal-error", "The server is not set up for this."
+    ),
+    PannierError: Kind("storage/generic", 500, "storage-proxy_generic_internal-error", "The server failed."),
+}
+"""Each class of our errors, or its nearest base that stands here."""
+
+_MISSING = {OffenceCode.MISSING, OffenceCode.LINK_DANGLING}
+_STATUS_TYPES = {
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "limit-exceeded",
+    429: "too-many-requests",
+    503: "unavailable",
+}
+
+
+def kind_of(error: type[PannierError]) -> Kind:
+    """Return the row of the table for a class of errors."""
+    return next(KINDS[base] for base in error.__mro__ if base in KINDS)
+
+
+def answer(error: PannierError, request_id: str) -> Answer:
+    """Return what is said of an error."""
+    kind = kind_of(type(error))
+    status, code = kind.status, kind.error_code
+    if isinstance(error, errors.SelectionRefused):
+        status, code = _refusal_status(error)
+    headers = {}
+    retry_after = getattr(error, "retry_after", VOLUME_PROBLEM_RETRY if status == 503 else None)
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    members = {"msg": str(error), **kind.members(error)}
+    problem = Problem(
+        type=(_WIRE if "/" in kind.tail or kind.tail.startswith(("jwt-", "generic-")) else _OURS) + kind.tail,
+        title=kind.title,
+        status=status,
+        detail=str(error),
+        request=request_id,
+        error_code=code,
+        **members,
+    )
+    return Answer(problem, headers)
+
+
+def answer_http(error: web.HTTPException, request_id: str) -> Answer:
+    """Return what is said where aiohttp itself refuses: no such route, another method."""
+    tail = _STATUS_TYPES.get(error.status, "generic-bad-request" if error.status < 500 else "storage/generic")
+    wire = "/" in tail or tail.startswith("generic-")
+    headers = {name: error.headers[name] for name in ("Allow", "Location") if name in error.headers}
+    problem = Problem(
+        type=(_WIRE if wire else _OURS) + tail,
+        title=http.HTTPStatus(error.status).phrase,
+        status=error.status,
+        request=request_id,
+        error_code="storage-proxy_request_" + http.HTTPStatus(error.status).phrase.lower().replace(" ", "-"),
+    )
+    return Answer(problem, headers)
+
+
+def answer_status(status: int, tail: str, title: str, request_id: str, **members: Any) -> Answer:
+    """Return a problem that no exception stands for, such as a failed precondition."""
+    return Answer(
+        Problem(
+            type=_OURS + tail,
+            title=title,
+            status=status,
+            request=request_id,
+            error_code="vfolder_read_" + tail,
+            **members,
+        )
+    )
+
+
+def answer_bug(request_id: str) -> Answer:
+    """Return what is said of an exception that nobody expected: nothing but the request's number."""
+    problem = Problem(
+        type=_WIRE + "storage/generic",
+        title="Something broke on the server.",
+        status=500,
+        detail=f"report the request number {request_id}",
+        request=request_id,
+        error_code="storage-proxy_generic_internal-error",
+    )
+    return Answer(problem)
+
+
+def respond(told: Answer) -> web.Response:
+    """Return the response that tells a problem."""
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **told.headers}
+    return web.Response(
+        body=dumps(told.problem), status=told.problem.status, content_type=CONTENT_TYPE, headers=headers
+    )
+
+
+def _refusal_status(error: errors.SelectionRefused) -> tuple[int, str]:
+    """Any escape or special file 400, else missing 404, else unreadable 403 (design, promise 1)."""
+    codes = {offence.code for offence in error.offences}
+    if OffenceCode.SPECIAL in codes and not codes & {OffenceCode.OUTSIDE, OffenceCode.LINK_OUTSIDE}:
+        return 400, "vfs-storage_read_invalid-parameters"
+    if codes - _MISSING - {OffenceCode.UNREADABLE}:
+        return 400, "storage-proxy_request_invalid-parameters"
+    if codes & _MISSING:
+        return 404, "vfolder_read_not-found"
+    return 403, "vfolder_read_forbidden"

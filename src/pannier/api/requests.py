@@ -1,0 +1,76 @@
+"""What is known of a request beside its parameters: its number, its client, the request itself."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+REQUEST_ID = web.RequestKey("request_id", str)
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What a streamed answer has given so far; a client that leaves must not take that from the log."""
+
+    status: int
+    bytes: int = 0
+
+
+DELIVERY = web.RequestKey("delivery", Delivery)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request, for handlers that need more of it than its parameters."""
+
+    request: web.Request
+
+    @classmethod
+    def of(cls, request: web.Request) -> Context:
+        return cls(request)
+
+    @property
+    def id(self) -> str:
+        """The number by which log and problems name the request."""
+        return self.request[REQUEST_ID]
+
+    @property
+    def method(self) -> str:
+        return self.request.method
+
+
+def new_id() -> str:
+    """Return a number for a request: short enough to be read to somebody."""
+    return secrets.token_hex(4)
+
+
+def client_address(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    """Return the address of the client, seen through the proxies that are trusted.
+
+    ``X-Forwarded-For`` is believed from the right as long as the hop that wrote it is trusted.
+    """
+    address = request.remote or ""
+    hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+    for hop in reversed([hop.strip() for hop in hops if hop.strip()]):
+        if not _is_trusted(address, trusted):
+            break
+        address = hop
+    return address if _parse(address) else (request.remote or "")
+
+
+def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    parsed = _parse(address)
+    return parsed is not None and any(parsed in network for network in trusted if network.version == parsed.version)
+
+
+def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None

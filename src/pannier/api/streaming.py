@@ -1,0 +1,116 @@
+"""Sending what a reader gives: the first item before the headers, the rest after, and an abort where it breaks off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from pannier.api.requests import DELIVERY, Context, Delivery
+from pannier.errors import PannierError, SourceUnreadable
+from pannier.streams.base import FileSpan, StreamReader
+from pannier.streams.workers import Workers
+from pannier.window import Window
+
+_PIECE = 256 * 1024
+"""Bytes read, hashed and written at once; with what the transport holds, all the memory a stream takes."""
+
+_log = structlog.get_logger("pannier.streaming")
+
+
+class Stream:
+    """A reader that has given its first item: whatever it was going to refuse, it has refused."""
+
+    def __init__(self, items: AsyncGenerator[bytes | FileSpan, None], first: bytes | FileSpan) -> None:
+        self._items = items
+        self._first: bytes | FileSpan | None = first
+
+    @classmethod
+    async def start(cls, reader: StreamReader, window: Window) -> Stream:
+        """Begin to read; errors as ``StreamReader.read``."""
+        items = reader.read(window)
+        try:
+            return cls(items, await anext(items))
+        except BaseException:
+            await items.aclose()
+            raise
+
+    async def next(self) -> bytes | FileSpan | None:
+        """Return the next item, None after the last."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return await anext(self._items, None)
+
+    async def close(self) -> None:
+        """Give back what the reader holds."""
+        await self._items.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamResponse:
+    """An ``ApiStreamResponse``: ``length`` bytes of a stream."""
+
+    stream: Stream
+    status: int
+    length: int
+    headers: Mapping[str, str]
+    workers: Workers
+
+    async def send(self, context: Context) -> web.StreamResponse:
+        request = context.request
+        response = web.StreamResponse(status=self.status, headers=self.headers)
+        response.content_length = self.length
+        sent = 0
+        context.request[DELIVERY] = delivery = Delivery(self.status)
+        try:
+            await response.prepare(request)
+            while (item := await self.stream.next()) is not None:
+                if isinstance(item, FileSpan):
+                    await self._copy(item, response)
+                    sent += item.length
+                else:
+                    await response.write(item)
+                    sent += len(item)
+                delivery.bytes = sent
+            if sent != self.length:
+                raise AssertionError(f"{sent} bytes were given of {self.length} promised")
+            await response.write_eof()
+        except ConnectionError:
+            _log.info("client left", request=context.id, sent=sent, length=self.length)
+        except BaseException as error:
+            # Whatever it was: what was sent must not look whole. The headers said how much would come.
+            if request.transport is not None:
+                request.transport.abort()
+            if not isinstance(error, Exception):
+                raise
+            if isinstance(error, PannierError):
+                _log.warning("download broken off", request=context.id, sent=sent, length=self.length, cause=str(error))
+            else:
+                _log.exception("download broken off", request=context.id, sent=sent, length=self.length)
+        finally:
+            await self.stream.close()
+        return response
+
+    async def _copy(self, span: FileSpan, response: web.StreamResponse) -> None:
+        """Send a run of bytes of a file through this process, as the socket takes them."""
+        offset, stop = span.offset, span.offset + span.length
+        while offset < stop:
+            data = await self.workers.run(_read, span, offset, min(_PIECE, stop - offset))
+            if not data:
+                break  # the file ends early: the reader sees that less was fed than it asked for
+            await response.write(data)
+            offset += len(data)
+        span.done()
+
+
+def _read(span: FileSpan, offset: int, length: int) -> bytes:
+    try:
+        data = os.pread(span.fd, length, offset)
+    except OSError as error:
+        raise SourceUnreadable(span.path, error.strerror or "it cannot be read") from error
+    span.feed(memoryview(data))
+    return data

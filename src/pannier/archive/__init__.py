@@ -1,0 +1,1 @@
+"""The pure core of archives: entries in, segments out. No I/O, no clock, no randomness."""

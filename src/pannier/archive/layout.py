@@ -1,0 +1,171 @@
+"""Layouts and segments: an archive as ordered runs of bytes whose lengths are known before a byte is read. No I/O.
+
+A layout never holds its segments: it knows where each entry's bytes begin and makes the segments of a window when
+asked. Offsets are absolute in the archive; a ``Content`` window is absolute in the entry.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pannier.archive.entries import Entry
+from pannier.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Bytes that follow from names, sizes and times alone."""
+
+    data: bytes
+
+    @property
+    def length(self) -> int:
+        return len(self.data)
+
+    def cut(self, start: int, stop: int) -> Literal:
+        return Literal(self.data[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A run of bytes of the content of entry number ``entry``."""
+
+    entry: int
+    window: Window
+
+    @property
+    def length(self) -> int:
+        return self.window.length
+
+    def cut(self, start: int, stop: int) -> Content:
+        return Content(self.entry, Window(self.window.start + start, self.window.start + stop))
+
+
+CHECKSUM_LENGTH = 4
+_WHOLE_CHECKSUM = Window(0, CHECKSUM_LENGTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Bytes of known length that need the CRC-32 of the content of entry number ``entry``.
+
+    Only the checksum field itself is late, never the record around it: the bytes before it can leave at once.
+    """
+
+    entry: int
+    window: Window = _WHOLE_CHECKSUM
+
+    @property
+    def length(self) -> int:
+        return self.window.length
+
+    def cut(self, start: int, stop: int) -> Late:
+        return Late(self.entry, Window(self.window.start + start, self.window.start + stop))
+
+    def build(self, crc32: int) -> bytes:
+        """Return the bytes, given the checksum (little-endian, APPNOTE 4.4.7)."""
+        return crc32.to_bytes(CHECKSUM_LENGTH, "little")[self.window.start : self.window.stop]
+
+
+Segment = Literal | Content | Late
+
+
+class Layout(Protocol):
+    """The shape of one archive: a pure function of its entries and of the options that shape bytes."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries in the order of the archive; segments name them by their position here."""
+
+    @property
+    def length(self) -> int:
+        """Length of the archive in bytes: the sum of its segments' lengths."""
+
+    @property
+    def trailer_offset(self) -> int:
+        """Where the part begins that needs the checksums of all entries (``length`` where a format has none)."""
+
+    def entry_offset(self, entry: int) -> int:
+        """Where the bytes of entry number ``entry`` begin."""
+
+    def segments(self, window: Window | None = None) -> Iterator[Segment]:
+        """Make the segments that hold exactly the bytes of ``window`` (default: all), in order."""
+
+    def checksum_first(self, entry: int) -> bool:
+        """Whether the checksum of entry number ``entry`` stands before its content."""
+
+    def entries_in(self, window: Window) -> range:
+        """The numbers of the entries whose own bytes (record or content) touch ``window``."""
+
+    def trailer_entries(self, window: Window) -> range:
+        """The numbers of the entries whose records in the trailer touch ``window``."""
+
+
+class Units:
+    """Consecutive runs of bytes with known lengths, found by offset in O(log n); 8 bytes a unit."""
+
+    def __init__(self, lengths: Iterable[int], begin: int = 0) -> None:
+        self._starts = array("Q", [begin])
+        at = begin
+        for length in lengths:
+            at += length
+            self._starts.append(at)
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @property
+    def stop(self) -> int:
+        return self._starts[-1]
+
+    def start_of(self, unit: int) -> int:
+        return self._starts[unit]
+
+    def touching(self, window: Window) -> range:
+        """The units that hold a byte of ``window``."""
+        window = window.intersect(Window(self._starts[0], self.stop))
+        if not window:
+            return range(0)
+        first = bisect_right(self._starts, window.start) - 1
+        last = bisect_right(self._starts, window.stop - 1) - 1
+        return range(first, last + 1)
+
+    def segments(self, window: Window, make: Callable[[int], Iterable[Segment]]) -> Iterator[Segment]:
+        """Make the segments of the units that touch ``window``, cut to it."""
+        for unit in self.touching(window):
+            start = self._starts[unit]
+            if window.start <= start and self._starts[unit + 1] <= window.stop:
+                yield from make(unit)
+            else:
+                yield from clip(make(unit), start, window)
+
+
+def clip(segments: Iterable[Segment], at: int, window: Window) -> Iterator[Segment]:
+    """Cut a run of segments that begins at offset ``at`` to ``window``."""
+    for segment in segments:
+        stop = at + segment.length
+        inside = Window(at, stop).intersect(window)
+        if inside:
+            yield segment if inside.length == segment.length else segment.cut(inside.start - at, inside.stop - at)
+        at = stop
+
+
+def render(
+    layout: Layout,
+    content: Callable[[int, Window], bytes],
+    crc32: Callable[[int], int],
+    window: Window | None = None,
+) -> bytes:
+    """Return the bytes of a window, given where content and checksums come from: the definition, and for tests."""
+    return b"".join(
+        segment.data
+        if isinstance(segment, Literal)
+        else content(segment.entry, segment.window)
+        if isinstance(segment, Content)
+        else segment.build(crc32(segment.entry))
+        for segment in layout.segments(window)
+    )

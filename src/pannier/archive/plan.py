@@ -1,0 +1,112 @@
+"""A plan: what a selection comes to, checked as a whole before a byte is sent. ``services.planning`` makes them."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+from pannier.archive.entries import Entry
+from pannier.archive.formats import Format
+from pannier.archive.layout import Layout
+from pannier.archive.names import Clash, Rename
+from pannier.errors import Offence, SelectionRefused
+
+SHOWN_OFFENCES = 1_000
+"""How many offenders a refusal lists; all of them are in the plan."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Omitted:
+    """Something left out on purpose, and by which rule of the selection: ``exclude``, ``except`` or ``link``."""
+
+    path: bytes
+    reason: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """An entry whose name in the archive differs from its path."""
+
+    path: bytes
+    name: bytes
+    reasons: tuple[Rename, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """An entry whose name some platform may have trouble with; it is kept as it is."""
+
+    path: bytes
+    clash: Clash
+
+
+class Checksums:
+    """What is known of the entries' CRC-32, by entry number; 5 bytes an entry. Threads may share it."""
+
+    def __init__(self, entries: int) -> None:
+        self._values = array("I", bytes(4 * entries))
+        self._known = bytearray(entries)
+
+    def get(self, entry: int) -> int | None:
+        return self._values[entry] if self._known[entry] else None
+
+    def put(self, entry: int, crc32: int) -> None:
+        self._values[entry] = crc32  # the value first: whoever sees the mark sees the value
+        self._known[entry] = 1
+
+    def forget(self, entry: int) -> None:
+        self._known[entry] = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """The archive that a plan without offences makes."""
+
+    format: Format
+    layout: Layout
+    etag: str
+    last_modified: int
+    """Unix seconds: the newest entry's."""
+    checksums: Checksums
+    unsettled: frozenset[int] = frozenset()
+    """Entries that were being written while planned: what is learnt of them is not kept beyond this plan."""
+
+    @property
+    def entries(self) -> int:
+        return len(self.layout.entries)
+
+    def entry(self, number: int) -> Entry:
+        return self.layout.entries[number]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A whole selection, expanded. ``offences`` non-empty: nothing of it may be sent, and ``shape`` is None.
+
+    ``entries`` are in path order; ``shape.layout.entries`` in archive order.
+    """
+
+    entries: tuple[Entry, ...]
+    offences: tuple[Offence, ...]
+    omitted: tuple[Omitted, ...]
+    renamed: tuple[Renamed, ...]
+    warnings: tuple[Warned, ...]
+    content_bytes: int
+    seconds: float
+    shape: Shape | None = field(repr=False)
+
+    @property
+    def tag(self) -> str:
+        """What tells the plans of one selection apart: the ETag; those with offences are all alike."""
+        return self.shape.etag if self.shape is not None else "refused"
+
+    def demand(self) -> Shape:
+        """Return the archive's shape.
+
+        Raises:
+            SelectionRefused: Something in the selection cannot be sent.
+        """
+        if self.shape is None:
+            raise SelectionRefused(self.offences[:SHOWN_OFFENCES], len(self.offences))
+        return self.shape

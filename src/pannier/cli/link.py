@@ -1,0 +1,283 @@
+"""``pannier link``: ask the server that runs here for a download link."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import shlex
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+import typer
+
+from pannier.cli.outcomes import ExitCode, Failure
+from pannier.cli.runtime import Running, RunningFolder, find_running
+from pannier.cli.terminal import counted, note, result
+from pannier.errors import OffenceCode
+from pannier.quantities import show_bytes, show_size
+
+EXAMPLE = "\b\nExample:\n  pannier link trip/2026 trip/data --exclude '*.tmp' --filename trip.zip"
+
+REFUSALS: Mapping[str, str] = {
+    OffenceCode.OUTSIDE: "leads outside the folder",
+    OffenceCode.UNSAFE_PATH: "unsafe name",
+    OffenceCode.LINK_OUTSIDE: "link leads outside",
+    OffenceCode.LINK_DANGLING: "link leads nowhere",
+    OffenceCode.LINK_LOOP: "link goes in a circle",
+    OffenceCode.LINK_REFUSED: "is a link, and --links refuse takes none",
+    OffenceCode.SPECIAL: "not a file or folder",
+    OffenceCode.NAME_TOO_LONG: "name too long",
+    OffenceCode.MISSING: "no longer there",
+    OffenceCode.UNREADABLE: "server may not read it",
+}
+"""The words for each reason, the same as on the page."""
+
+_ROUTE = "/folder/file/archive-download-token"
+_SECRET_HEADER = "X-BackendAI-Storage-Auth-Token"  # noqa: S105 - the header's name
+_TIMEOUT, _CONNECT_TIMEOUT = 30.0, 3.0
+_MOST_REFUSALS = 20
+_LARGEST_ANSWER = 2**24
+
+
+def link(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="FOLDER/inside, or files and directories inside a served folder."),
+    ],
+    filename: Annotated[str | None, typer.Option(metavar="NAME", help="File name of the archive.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Leave out what matches; may be given again.")
+    ] = None,
+    except_: Annotated[
+        list[str] | None, typer.Option("--except", metavar="PATH", help="Leave this out; may be given again.")
+    ] = None,
+    links: Annotated[
+        Literal["follow", "omit", "store", "refuse"] | None,
+        typer.Option(help="What becomes of symbolic links; follow unless given."),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="State folder of the server, as given to 'pannier serve'.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document, errors too.")] = False,
+) -> int:
+    """Make a link to an archive of PATHS, which the server on this machine serves."""
+    name = ""
+    try:
+        server, folder, files, exceptions = _locate(_servers(state), paths, except_ or [])
+        name = folder.name
+        request: dict[str, Any] = {"volume": folder.volume, "virtual_folder_id": folder.folder_id, "files": files}
+        options = {"filename": filename, "links": links, "exclude": exclude, "except": exceptions}
+        request |= {key: value for key, value in options.items() if value}
+        reply = _ask(server, request)
+        url = f"{server.client_url}/download-archive?token={quote(str(reply['token']), safe='')}"
+    except Refused as refusal:
+        if as_json:
+            return _json_failure(refusal.problem, ExitCode.REFUSED)
+        for line in refused_lines(refusal.problem, name):
+            note(line)
+        return ExitCode.REFUSED
+    except Failure as failure:
+        if as_json:
+            problem = failure.problem if isinstance(failure, Declined) else {"type": "failed", "title": str(failure)}
+            return _json_failure(problem, failure.code)
+        raise
+    if as_json:
+        told = {key: reply[key] for key in ("plan", "entries", "length", "etag") if reply.get(key) is not None}
+        result(json.dumps({"ok": True, "url": url, **told}))
+        return ExitCode.DONE
+    result(url)
+    entries, length = reply.get("entries"), reply.get("length")
+    if isinstance(entries, int) and isinstance(length, int):
+        size = f"{show_bytes(length)} ({show_size(length)})" if length >= 1024 else show_bytes(length)
+        note(f"{counted(entries, 'entry', 'entries')} · archive {size}")
+    else:
+        note("counting still runs")
+    return ExitCode.DONE
+
+
+class Declined(Failure):
+    """The server answered with a problem document."""
+
+    def __init__(self, problem: Mapping[str, Any], status: int) -> None:
+        said = problem.get("detail") or problem.get("msg") or problem.get("title") or "no reason given"
+        super().__init__(f"the server declined with {status}: {said}")
+        self.problem = problem
+
+
+class Refused(Declined):
+    """The problem is that the plan refuses the selection."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A path inside a served folder; the folder itself is ``"."``."""
+
+    server: Running
+    folder: RunningFolder
+    inside: str
+
+
+def _servers(state: Path | None) -> list[Running]:
+    from pannier.config.settings import default_state_path
+
+    folder = state or Path(os.environ.get("PANNIER_STATE__PATH") or default_state_path())
+    known = find_running(folder)
+    servers = [server for server in known if _answers(server)]
+    if not servers:
+        what = f"the server of process {known[0].pid} does not answer" if known else "no server is known"
+        way_out = "start one with: pannier serve PATH (or name its state folder with --state DIR)"
+        raise Failure(f"{what} (looked in {str(folder)!r}); {way_out}")
+    return servers
+
+
+def _answers(server: Running) -> bool:
+    # a process id is used again: the one in a stale file may be anybody's
+    parts = urlsplit(server.manager_url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 0), _CONNECT_TIMEOUT):
+            return True
+    except OSError:
+        return False
+
+
+def _locate(
+    servers: Sequence[Running], paths: Sequence[str], exceptions: Sequence[str]
+) -> tuple[Running, RunningFolder, list[str], list[str]]:
+    """Return the one folder that all paths are in, and the paths inside it.
+
+    Raises:
+        Failure: A path is in no served folder, or there is no folder that all are in.
+    """
+    candidates = [_places(servers, path) for path in (*paths, *exceptions)]
+    for first in candidates[0]:
+        found = [next((p for p in places if p.folder == first.folder), None) for places in candidates]
+        inside = [place.inside for place in found if place is not None]
+        if len(inside) == len(candidates):
+            return first.server, first.folder, inside[: len(paths)], inside[len(paths) :]
+    names = ", ".join(sorted({places[0].folder.name for places in candidates}))
+    raise Failure(f"the paths are in several folders ({names}); make one link for each", ExitCode.USAGE)
+
+
+def _places(servers: Sequence[Running], path: str) -> list[_Place]:
+    """Return where a path may be: the deepest folder first; a folder's name counts only where no such path exists."""
+    found = [
+        _Place(server, folder, inside)
+        for server in servers
+        for folder in server.folders
+        if (inside := _inside(path, folder.path)) is not None
+    ]
+    if found:
+        return sorted(found, key=lambda place: len(place.folder.path), reverse=True)
+    name, _, rest = path.partition("/")
+    inside = posixpath.normpath(rest) if rest else "."
+    named = [_Place(server, folder, inside) for server in servers for folder in server.folders if folder.name == name]
+    if not named:
+        known = ", ".join(sorted({folder.name for server in servers for folder in server.folders}))
+        raise Failure(f"{path!r} is in no served folder; served here: {known}", ExitCode.USAGE)
+    if inside == ".." or inside.startswith(("../", "/")):
+        raise Failure(f"{path!r} leads outside the folder {name!r}; name something inside it", ExitCode.USAGE)
+    return named
+
+
+def _inside(path: str, root: str) -> str | None:
+    """Return an existing path relative to a served directory, or None; a link at its end is not followed."""
+    whole = os.path.abspath(path)
+    if not os.path.lexists(whole):
+        return None
+    parent, base = os.path.split(whole)
+    for real in (os.path.join(os.path.realpath(parent), base), os.path.realpath(whole)):
+        if real == root:
+            return "."
+        if real.startswith(root.rstrip("/") + "/"):
+            return os.path.relpath(real, root)
+    return None
+
+
+def _ask(server: Running, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the server's answer.
+
+    Raises:
+        Refused: The plan refuses the selection.
+        Declined: The server says no for another reason.
+        Failure: No answer, or one that is none of ours.
+    """
+    headers = {"Content-Type": "application/json", _SECRET_HEADER: server.manager_secret}
+    asked = urllib.request.Request(  # noqa: S310 - the URL is of our own runtime file
+        f"{server.manager_url}{_ROUTE}", json.dumps(request).encode("ascii"), headers, method="POST"
+    )
+    # a proxy named in the environment is for elsewhere: the server is on this machine
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(asked, timeout=_TIMEOUT) as answer:
+            reply = _document(answer.read(_LARGEST_ANSWER))
+    except urllib.error.HTTPError as error:
+        with error:
+            problem = _document(error.read(_LARGEST_ANSWER)) or {"title": error.reason}
+        kind = Refused if str(problem.get("type", "")).endswith("selection-refused") else Declined
+        raise kind(problem, error.code) from None
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        way_out = "stop and start it again if that stays so"
+        raise Failure(f"the server of process {server.pid} does not answer ({reason}); {way_out}") from None
+    if not isinstance(reply.get("token"), str):
+        raise Failure(f"what listens at {server.manager_url} is no Pannier; start it again: pannier serve PATH")
+    return reply
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _json_failure(problem: Mapping[str, Any], code: ExitCode) -> int:
+    result(json.dumps({"ok": False, "problem": problem}))
+    return code
+
+
+def refused_lines(problem: Mapping[str, Any], folder: str) -> list[str]:
+    """Return a refusal for people: how many, each with its reason, and the options that leave them out."""
+    offenders, total = _offenders(problem)
+    entries = problem.get("entries")
+    among = f" of {counted(entries, 'entry', 'entries')}" if isinstance(entries, int) else ""
+    what = f"{total:,}{among}" if among else counted(total, "entry", "entries")
+    lines = [f"refused: {what} cannot be included; nothing was sent"]
+    shown = offenders[:_MOST_REFUSALS]
+    for each in shown:
+        code = str(each.get("code", ""))
+        lines.append(f"  {each['path']}: {REFUSALS.get(code) or each.get('detail') or code or 'no reason given'}")
+    if total > len(shown):
+        lines.append(f"  and {total - len(shown):,} more")
+    # what a path says about itself, not about what stands there, is mended by naming another path
+    options = [
+        f"--except {shlex.quote(posixpath.join(folder, str(each['path'])))}"
+        for each in shown
+        if each.get("code") not in (OffenceCode.OUTSIDE, OffenceCode.UNSAFE_PATH)
+    ]
+    if options:
+        lines.append(f"leave them out with: {' '.join(options)}{' …' if total > len(shown) else ''}")
+    return lines
+
+
+def _offenders(problem: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """Return what a problem document lists, as a list or as a page, beside its own members or in ``data``."""
+    data = problem.get("data")
+    for members in (problem, data if isinstance(data, Mapping) else {}):
+        listed = members.get("offenders")
+        page = listed if isinstance(listed, Mapping) else {"items": listed, "total": members.get("total")}
+        found = page.get("items")
+        if isinstance(found, list):
+            items = [each for each in found if isinstance(each, dict) and "path" in each]
+            total = page.get("total")
+            return items, total if isinstance(total, int) else len(items)
+    return [], 0

@@ -1,0 +1,392 @@
+"""Every setting, as models, and ``load()``, which fills them.
+
+The keys of the reference storage proxy (WIRE section 1) are all taken; what Pannier does not act on is told by
+``Settings.warnings()``, never dropped silently. A field's description is shown to people: the settings reference and
+``check-config`` are made from it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
+
+from pannier.config.addresses import Address
+from pannier.config.complaints import complaint, complaints_of, toml_key
+from pannier.config.sources import drop_foreign, read_environment, read_file
+from pannier.quantities import DAY, GIB, MIB, YEAR, Duration, Size
+
+NOT_USED: dict[str, Any] = {"used": False}
+"""Marks a field that is taken, so that a site's file keeps working, but that nothing acts on yet."""
+
+_MAKE = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_SHORTEST_TOKEN_SECRET = 32
+_SHORTEST_MANAGER_SECRET, _GOOD_MANAGER_SECRET = 16, 32
+
+
+def _split(value: object) -> object:
+    """Take ``a, b`` from the environment for a list."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _expand(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _prefix(value: str) -> str:
+    bare = value.strip("/")
+    if any(not c.isascii() or not (c.isalnum() or c in "-._~/") for c in bare) or "//" in bare:
+        raise complaint("", f"{value!r} is no path prefix", 'write it like "/files": letters, digits and - . _ ~')
+    if {".", ".."} & set(bare.split("/")):
+        raise complaint("", f"{value!r} climbs", "leave out the parts . and ..")
+    return f"/{bare}" if bare else ""
+
+
+def _public_url(value: str) -> str:
+    way_out = 'write it like "https://files.example.com/store"'  # the value is not shown: it may hold a password
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises for a port that is none
+    except ValueError:
+        raise complaint("", "is no base URL", way_out) from None
+    extra = parts.query or parts.fragment or parts.username is not None or not value.isprintable()
+    if parts.scheme not in ("http", "https") or not parts.hostname or extra:
+        raise complaint("", "is no base URL", way_out)
+    return value.rstrip("/")
+
+
+def _origin(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if value != f"{parts.scheme}://{parts.netloc}" or not parts.scheme or not parts.hostname or "@" in value:
+        way_out = 'write it like "https://app.example.com"; an empty list allows every origin, without credentials'
+        raise complaint("", f"{value!r} is no origin", way_out)
+    return value.lower()
+
+
+def _volume_name(value: str) -> str:
+    if not value or "/" in value or not value.isprintable() or len(value) > 64:
+        raise complaint("", f"{value!r} is no name for a volume", "use 1 to 64 printable characters without /")
+    return value
+
+
+LocalPath = Annotated[Path, AfterValidator(_expand)]
+VolumeName = Annotated[str, AfterValidator(_volume_name)]
+Networks = Annotated[list[IPv4Network | IPv6Network], BeforeValidator(_split)]
+Origins = Annotated[list[Annotated[str, AfterValidator(_origin)]], BeforeValidator(_split)]
+
+
+class Section(BaseModel):
+    """One table of the file: closed, fixed after loading, and silent about its values in tracebacks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+
+
+class StorageProxySettings(Section):
+    """Tokens and the process."""
+
+    secret: SecretStr = Field(
+        description="HS256 key of every token, shared with nobody but replicas; at least 32 bytes.",
+    )
+    session_expire: Annotated[Duration, Field(ge=1, le=10 * YEAR)] = Field(description="Lifetime of every token.")
+    scandir_limit: int = Field(
+        1000, ge=0, description="Most entries in one directory listing; 0 = no limit.", json_schema_extra=NOT_USED
+    )
+    max_upload_size: Size = Field(
+        100 * GIB, description="Largest upload, as told in Tus-Max-Size.", json_schema_extra=NOT_USED
+    )
+    allow_auto_quota_scope_creation: bool = Field(
+        True, description="Create a missing quota scope when a folder is created in it.", json_schema_extra=NOT_USED
+    )
+    node_id: str = Field("", description="Name of this proxy in the cluster.", json_schema_extra=NOT_USED)
+    num_proc: int = Field(1, ge=1, description="Number of server processes.", json_schema_extra=NOT_USED)
+    event_loop: Literal["asyncio", "uvloop"] = Field(
+        "asyncio", description="Implementation of the event loop.", json_schema_extra=NOT_USED
+    )
+    user: int | str | None = Field(
+        None, description="User id or name to change to after the ports are bound.", json_schema_extra=NOT_USED
+    )
+    group: int | str | None = Field(
+        None, description="Group id or name to change to after the ports are bound.", json_schema_extra=NOT_USED
+    )
+    ipc_base_path: Path | None = Field(
+        None, description="Folder of sockets between processes.", json_schema_extra=NOT_USED
+    )
+    pid_file: Path | None = Field(None, description="File to write the process id to.", json_schema_extra=NOT_USED)
+
+    @model_validator(mode="after")
+    def _check(self) -> StorageProxySettings:
+        length = len(self.secret.get_secret_value().encode())
+        if length < _SHORTEST_TOKEN_SECRET:
+            raise complaint("secret", f"has {length} bytes, tokens need at least {_SHORTEST_TOKEN_SECRET}", _MAKE)
+        return self
+
+
+class ListenerSettings(Section):
+    """What every listener with TLS has."""
+
+    service_addr: Address
+    ssl_enabled: bool = Field(False, description="Serve HTTPS on this listener.")
+    ssl_cert: LocalPath | None = Field(None, description="PEM file of the certificate and its chain.")
+    ssl_privkey: LocalPath | None = Field(None, description="PEM file of the certificate's private key.")
+
+    @model_validator(mode="after")
+    def _check(self) -> ListenerSettings:
+        if self.ssl_enabled:
+            for key, path in (("ssl-cert", self.ssl_cert), ("ssl-privkey", self.ssl_privkey)):
+                if path is None:
+                    raise complaint(key, "is missing while ssl-enabled is true", "name the PEM file, or switch TLS off")
+                try:
+                    with path.open("rb"):
+                        pass
+                except OSError as error:
+                    reason = f"{str(path)!r} cannot be read ({error.strerror})"
+                    raise complaint(key, reason, "name a readable PEM file, or set ssl-enabled to false") from None
+        return self
+
+
+class ClientSettings(ListenerSettings):
+    """The listener that browsers and SDKs reach."""
+
+    service_addr: Address = Field(Address("127.0.0.1", 6021), description="Address to listen on.")
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+        None, description="Base URL under which clients reach this listener, when a reverse proxy stands before it."
+    )
+    path_prefix: Annotated[str, AfterValidator(_prefix)] = Field(
+        "", description='Path that every client route starts with, such as "/files".'
+    )
+    trusted_proxies: Networks = Field(
+        [], description="Addresses or networks of reverse proxies whose X-Forwarded-* headers count."
+    )
+    cors_origins: Origins = Field(
+        [], description="Origins that may read answers with credentials; empty: every origin, without credentials."
+    )
+
+
+class ManagerSettings(ListenerSettings):
+    """The listener of the manager, and the internal one."""
+
+    service_addr: Address = Field(Address("127.0.0.1", 6022), description="Address to listen on.")
+    internal_addr: Address = Field(Address("127.0.0.1", 16023), description="Address of metrics and health, no secret.")
+    secret: SecretStr = Field(description="Secret the manager sends with every request; at least 16 bytes, better 32.")
+
+    @model_validator(mode="after")
+    def _check_secret(self) -> ManagerSettings:
+        length = len(self.secret.get_secret_value().encode())
+        if length < _SHORTEST_MANAGER_SECRET:
+            raise complaint("secret", f"has {length} bytes, at least {_SHORTEST_MANAGER_SECRET} needed", _MAKE)
+        return self
+
+
+class ApiSettings(Section):
+    """The listeners."""
+
+    client: ClientSettings = Field(default_factory=ClientSettings, description="The client-facing listener.")
+    manager: ManagerSettings = Field(description="The manager-facing listener.")
+
+    @model_validator(mode="after")
+    def _check(self) -> ApiSettings:
+        listeners = [
+            ("client.service-addr", self.client.service_addr),
+            ("manager.service-addr", self.manager.service_addr),
+            ("manager.internal-addr", self.manager.internal_addr),
+        ]
+        for i, (key, address) in enumerate(listeners):
+            for other_key, other in listeners[:i]:
+                if address.clashes(other):
+                    reason = f"{str(address)!r} is taken by api.{other_key} ({str(other)!r})"
+                    raise complaint(key, reason, "give each listener a port of its own (0 = any free one)")
+        return self
+
+
+class VolumeSettings(Section):
+    """One volume."""
+
+    backend: str = Field(min_length=1, description='Kind of storage: "posix" (also spelled "vfs"), …')
+    path: LocalPath = Field(description="Root of the volume on this machine.")
+    fsprefix: str = Field(".", description="Path below the root under which the manager knows the volume.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Options of the backend; may hold secrets."
+    )
+
+
+class LimitSettings(Section):
+    """How much one request may ask for."""
+
+    max_entries: int = Field(2_000_000, ge=1, description="Most entries in one archive.")
+    max_depth: int = Field(100, ge=1, le=1000, description="Deepest nesting of folders that is walked.")
+    plan_seconds: Annotated[Duration, Field(gt=0)] = Field(120, description="Longest time one plan may take.")
+    max_concurrent_plans: int = Field(8, ge=1, description="Most plans made at the same time.")
+    max_selection_body: Annotated[Size, Field(ge=1024)] = Field(
+        64 * MIB, description="Largest request body that names a selection."
+    )
+    plan_linger: Duration = Field(30, description="How long a plan goes on after the last client that waits has left.")
+
+
+class ArchiveSettings(Section):
+    """How archives are made."""
+
+    late_checksum_above: Annotated[Size, Field(ge=4 * GIB)] = Field(
+        8 * GIB,
+        description="Entries larger than this carry their checksum after the content (a ZIP data descriptor). Not "
+        "under 4 GiB: some readers cannot read a descriptor of a smaller entry. Changes the bytes of archives.",
+    )
+    hash_ahead: Annotated[Size, Field(ge=MIB)] = Field(
+        256 * MIB, description="How far reading for checksums may run ahead of sending, per download."
+    )
+    pending_above: Size = Field(
+        16 * GIB,
+        description="A request for only the end of an archive is put off (503) while more than this is unhashed.",
+    )
+    background_hash_linger: Duration = Field(
+        60, description="How long checksums are still computed after a session's last request."
+    )
+    plan_fresh_min: Duration = Field(2, description="A plan younger than this is used again by a new request.")
+    plan_fresh_max: Duration = Field(60, description="A plan older than this is never used by a new request.")
+
+    @model_validator(mode="after")
+    def _check(self) -> ArchiveSettings:
+        if self.plan_fresh_min > self.plan_fresh_max:
+            raise complaint("plan-fresh-min", "is longer than archive.plan-fresh-max", "swap them, or raise the latter")
+        return self
+
+
+def default_state_path() -> Path:
+    """Return where state is kept when no setting says: ``$XDG_STATE_HOME/pannier`` or ``~/.local/state/pannier``."""
+    base = os.environ.get("XDG_STATE_HOME", "")  # the XDG specification: a relative one is invalid and ignored
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "pannier"
+
+
+class StateSettings(Section):
+    """What outlives the process."""
+
+    path: LocalPath = Field(
+        default_factory=default_state_path,
+        description="Folder of what must outlive the process: $XDG_STATE_HOME/pannier or ~/.local/state/pannier; local "
+        "disk only.",
+    )
+
+
+class LogSettings(Section):
+    """The log, on stderr."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
+    ] = Field("info", description="Least level that is logged.")
+    format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Text for people, JSON for machines; auto: text on a terminal, else JSON."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; made by ``load()``."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+
+    storage_proxy: StorageProxySettings = Field(description="Tokens and the process.")
+    api: ApiSettings = Field(description="The listeners.")
+    volume: dict[VolumeName, VolumeSettings] = Field(default_factory=dict, description="The volumes, by name.")
+    limits: LimitSettings = Field(default_factory=LimitSettings, description="How much one request may ask for.")
+    archive: ArchiveSettings = Field(default_factory=ArchiveSettings, description="How archives are made.")
+    state: StateSettings = Field(default_factory=StateSettings, description="What outlives the process.")
+    drain_seconds: Duration = Field(30, description="How long running downloads may finish after a stop signal.")
+    log: LogSettings = Field(default_factory=LogSettings, description="The log, on stderr.")
+
+    _file: Path | None = PrivateAttr(None)
+    _remarks: tuple[str, ...] = PrivateAttr(())
+
+    def warnings(self) -> list[str]:
+        """Return what is allowed but should be looked at, one line each, without secrets."""
+        found = [*self._remarks]
+        length = len(self.api.manager.secret.get_secret_value().encode())
+        if length < _GOOD_MANAGER_SECRET:
+            found.append(f"api.manager.secret: has {length} bytes, {_GOOD_MANAGER_SECRET} are better; {_MAKE}")
+        if self.storage_proxy.secret == self.api.manager.secret:
+            found.append("api.manager.secret: is the same as storage-proxy.secret; give each its own")
+        if not self.api.manager.service_addr.is_loopback and not self.api.manager.ssl_enabled:
+            where = self.api.manager.service_addr
+            found.append(
+                f"api.manager.service-addr: {where} is open to the network without TLS; the secret can be read"
+            )
+        if not self.api.manager.internal_addr.is_loopback:
+            address = self.api.manager.internal_addr
+            found.append(f"api.manager.internal-addr: {address} is open to the network and asks for no secret")
+        if self.storage_proxy.session_expire > 30 * DAY:
+            found.append("storage-proxy.session-expire: tokens live over 30 days; a leaked link stays open as long")
+        for name, volume in self.volume.items():
+            if volume.backend in ("posix", "vfs") and not volume.path.is_dir():
+                found.append(f"{toml_key(('volume', name, 'path'))}: {str(volume.path)!r} is not a directory now")
+        found += [
+            f"{toml_key(('storage_proxy', name))}: accepted, not used yet"
+            for name in sorted(self.storage_proxy.model_fields_set)
+            if StorageProxySettings.model_fields[name].json_schema_extra is NOT_USED
+        ]
+        return [*found, *_open_to_others(self._file)]
+
+
+def _open_to_others(file: Path | None) -> list[str]:
+    try:
+        mode = file.stat().st_mode if file else 0
+    except OSError:
+        return []
+    return [f"{file}: others on this machine can read it and its secrets; chmod 600 {file}"] if mode & 0o004 else []
+
+
+def load(path: Path | None = None, *, fallbacks: Mapping[str, Any] | None = None, **flags: Any) -> Settings:
+    """Return the settings from flags, environment and file.
+
+    Args:
+        path: The TOML file; ``None`` for none.
+        fallbacks: Values below the file but above the defaults, nested by field names.
+        flags: Values above all others, nested by field names.
+
+    Raises:
+        ConfigInvalid: Something is wrong with one of them. Further complaints stand in its notes, one line each.
+    """
+    file = read_file(path) if path else {}
+    remarks: list[str] = []
+    values = drop_foreign(file, remarks)
+    environment = read_environment(os.environ, values, Settings.model_fields, remarks)
+
+    class Loaded(Settings):
+        @override
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            below = (InitSettingsSource(settings_cls, dict(v)) for v in (environment, values, fallbacks or {}))
+            return init_settings, *below
+
+    try:
+        settings = Loaded(**flags)
+    except ValidationError as error:
+        first, *rest = complaints_of(error, Settings, os.environ)
+        for other in rest:
+            first.add_note(str(other))
+        raise first from None
+    settings._file, settings._remarks = path, tuple(remarks)
+    return settings

@@ -1,0 +1,116 @@
+"""Where settings come from: the TOML file and the environment, as nested tables with underscored keys."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pannier.config.complaints import ENVIRONMENT_PREFIX, nearest, toml_key
+from pannier.errors import ConfigInvalid
+
+_FOREIGN_SECTIONS = (
+    "etcd", "redis", "valkey", "logging", "debug", "pyroscope", "otel", "service_discovery",
+    "storages", "registries", "reservoir", "artifact_registry",
+)  # fmt: skip
+_FOREIGN_KEYS = (
+    "aiomonitor_port", "aiomonitor_termui_port", "aiomonitor_webui_port",
+    "use_watcher", "watcher_insock_path_prefix", "watcher_outsock_path_prefix",
+)  # fmt: skip
+_LARGEST_FILE = 2**20
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Return the TOML file's tables; hyphens in keys become underscores, except in names of volumes.
+
+    Raises:
+        ConfigInvalid: The file cannot be read, is no TOML, or gives one key in both spellings.
+    """
+    way_out = "name a readable TOML file"
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        raise ConfigInvalid(str(path), reason, way_out) from None
+    if len(content) > _LARGEST_FILE:
+        raise ConfigInvalid(str(path), f"is larger than {_LARGEST_FILE:,} bytes", way_out)
+    try:
+        tables = tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigInvalid(str(path), f"is not UTF-8 (line {line})", "save it as UTF-8") from None
+    except RecursionError:
+        raise ConfigInvalid(str(path), "is nested too deep", way_out) from None
+    except tomllib.TOMLDecodeError as error:
+        reason = f"is no TOML: {error}"
+        raise ConfigInvalid(str(path), reason, 'mend that line (text stands in quotes: "1d")') from None
+    return _underscored(tables, ())
+
+
+def _underscored(table: Mapping[str, Any], at: tuple[str, ...]) -> dict[str, Any]:
+    names_volumes = at == ("volume",)
+    result: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key if names_volumes else key.replace("-", "_")
+        place = (*at, name)
+        if name in result:
+            raise ConfigInvalid(toml_key(place), "is given twice, with hyphens and underscores", "keep one of them")
+        result[name] = _underscored(value, place) if isinstance(value, dict) else value
+    return result
+
+
+def drop_foreign(tables: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:
+    """Return the tables without what only the reference storage proxy has; each thing dropped is remarked."""
+    remark = "a setting of the reference storage proxy, without effect here"
+    result = dict(tables)
+    for section in _FOREIGN_SECTIONS:
+        if section in result:
+            del result[section]
+            remarks.append(f"{toml_key((section,))}: {remark}")
+    proxy = result.get("storage_proxy")
+    if isinstance(proxy, dict):
+        dropped = sorted(proxy.keys() & set(_FOREIGN_KEYS))
+        remarks += [f"{toml_key(('storage_proxy', key))}: {remark}" for key in dropped]
+        result["storage_proxy"] = {key: value for key, value in proxy.items() if key not in _FOREIGN_KEYS}
+    return result
+
+
+def read_environment(
+    environ: Mapping[str, str], file: Mapping[str, Any], known: Iterable[str], remarks: list[str]
+) -> dict[str, Any]:
+    """Return the tables that ``PANNIER_SECTION__KEY`` variables give.
+
+    Every such name with two underscores is a setting, so a wrong one is an error later. One without is only remarked
+    when it looks like one: orchestrators put names like ``PANNIER_SERVICE_HOST`` into the environment by themselves.
+    A volume is named as in the file whatever its case and hyphens (``my-data`` ← ``MY_DATA``), else in lower case.
+    """
+    known, result = list(known), dict[str, Any]()
+    for variable, value in sorted(environ.items()):
+        if not variable.upper().startswith(ENVIRONMENT_PREFIX):
+            continue
+        first, *rest = variable[len(ENVIRONMENT_PREFIX) :].lower().split("__")
+        if not rest:
+            if first == "drain_seconds":
+                result[first] = value
+            elif meant := nearest(first, known):
+                remarks.append(f"{variable}: is no setting and has no effect; did you mean {meant.upper()}?")
+            continue
+        if first == "volume":
+            rest[0] = _volume_named(rest[0], file.get("volume"))
+        table = result
+        for part in (first, *rest[:-1]):
+            inner = table.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise ConfigInvalid(variable, "sets a key of what another variable sets whole", "unset one of the two")
+            table = inner
+        if isinstance(table.get(rest[-1]), dict):
+            raise ConfigInvalid(variable, "sets whole what another variable sets a key of", "unset one of the two")
+        table[rest[-1]] = value
+    return result
+
+
+def _volume_named(name: str, volumes: object) -> str:
+    names = list(volumes) if isinstance(volumes, Mapping) else []
+    return next((each for each in names if each.lower().replace("-", "_") == name), name)

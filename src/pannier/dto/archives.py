@@ -1,0 +1,288 @@
+"""Requests for archives, and what is answered: tokens and plans (WIRE section 4 and our own ``plan``)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from pannier.dto.filenames import Filename
+from pannier.dto.ids import FolderId
+from pannier.dto.json import Sparse
+from pannier.dto.paths import VolumePath, path_text
+
+MOST_GLOBS = 1_000
+LONGEST_GLOB = 1_024
+"""In characters."""
+MOST_EXCEPTIONS = 100_000
+MOST_ITEMS = 1_000
+"""Most items of one page of a plan's lists."""
+
+
+class TokenOperation(StrEnum):
+    """What a token of the archive's shape is for."""
+
+    DOWNLOAD = "download"
+    UPLOAD = "upload"
+
+
+class LinkPolicy(StrEnum):
+    """What becomes of symbolic links inside a selection."""
+
+    FOLLOW = "follow"
+    """What they lead to, if that is inside the folder; links that dangle or leave it refuse the selection."""
+    OMIT = "omit"
+    """Left out, and listed in the plan."""
+    STORE = "store"
+    """Entries of their own, with their target's text."""
+    REFUSE = "refuse"
+    """Any link refuses the selection."""
+
+
+class LayoutPolicy(StrEnum):
+    """How an archive is laid out."""
+
+    AUTO = "auto"
+    """Very large files have their checksum after their content."""
+    PLAIN = "plain"
+    """Every checksum stands before its content."""
+
+
+def _check_glob(glob: str) -> str:
+    if not glob or "\0" in glob:
+        raise PydanticCustomError("glob", "a pattern is not empty and holds no NUL")
+    return glob
+
+
+Glob = Annotated[
+    str,
+    PlainValidator(path_text(LONGEST_GLOB)),
+    AfterValidator(_check_glob),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_GLOB}),
+]
+"""A pattern of paths, 1 to 1,024 characters, no NUL; like a path it may hold undecodable bytes."""
+
+VolumeName = Annotated[str, StringConstraints(max_length=255)]
+"""The name of a volume, ≤ 255 characters. (pydantic lets lone surrogates pass in a ``str`` without any constraint.)"""
+
+Paths = Annotated[tuple[VolumePath, ...], Field(min_length=1)]
+"""The files and directories of a selection, at least one."""
+
+
+class ArchiveOptions(BaseModel):
+    """What narrows or shapes an archive, beside the paths that are selected."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    links: LinkPolicy = LinkPolicy.FOLLOW
+    exclude: tuple[Glob, ...] = Field(default=(), max_length=MOST_GLOBS)
+    except_: tuple[VolumePath, ...] = Field(default=(), alias="except", max_length=MOST_EXCEPTIONS)
+    layout: LayoutPolicy = LayoutPolicy.AUTO
+
+    @property
+    def options(self) -> ArchiveOptions:
+        """The options alone, where a request carries them beside other members."""
+        return ArchiveOptions(links=self.links, exclude=self.exclude, except_=self.except_, layout=self.layout)
+
+    @property
+    def narrows(self) -> bool:
+        """Whether any option differs from its default: a reader that ignored them would serve another archive."""
+        return self.options != ArchiveOptions()
+
+
+class _SelectionRequest(ArchiveOptions):
+    # unknown keys are ignored, as the wire does at the routes it validates with pydantic
+    volume: VolumeName
+    virtual_folder_id: FolderId
+    files: Paths
+
+
+class ArchiveTokenRequest(_SelectionRequest):
+    """A request for a token that opens one archive."""
+
+    filename: Filename | None = None
+
+
+class ArchiveTokenRequestAlias(ArchiveTokenRequest):
+    """The same at the alias route, where the folder may also be called ``vfid`` or ``vfolder_id``."""
+
+    virtual_folder_id: FolderId = Field(
+        validation_alias=AliasChoices("virtual_folder_id", "vfid", "vfolder_id"),
+        serialization_alias="virtual_folder_id",
+    )
+
+
+class ArchiveTokenReply(Sparse):
+    """A token and, once the plan is done, what it will give; clients of the wire read ``token`` alone."""
+
+    model_config = ConfigDict(frozen=True)
+
+    token: str
+    plan: Literal["done", "running"]
+    entries: int | None = None
+    length: int | None = None
+    """Bytes of the archive."""
+    etag: str | None = None
+
+
+class ArchivePlanRequest(_SelectionRequest):
+    """A request for the plan of an archive, or for one further page (``cursor``) of one of its lists."""
+
+    cursor: str | None = Field(default=None, max_length=LONGEST_GLOB)
+
+
+class _Item(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Member(_Item):
+    """One entry of the archive to be."""
+
+    path: VolumePath
+    name: VolumePath
+    """Its name in the archive."""
+    kind: Literal["file", "directory", "link"]
+    size: int
+    """Bytes of content."""
+    modified: str
+    """ISO 8601 in UTC (``instants.instant``)."""
+
+
+class Offender(_Item):
+    """Something selected that cannot be part of an archive; any of these refuses the whole."""
+
+    path: VolumePath
+    code: str
+    """``errors.OffenceCode``."""
+    detail: str
+
+
+class Omitted(_Item):
+    """Something below the selection that the options leave out."""
+
+    path: VolumePath
+    reason: Literal["exclude", "except", "link"]
+    rule: VolumePath | None = None
+    """The glob or the exception that left it out; None for a link."""
+
+
+class Renamed(_Item):
+    """An entry whose name in the archive is not its path."""
+
+    path: VolumePath
+    name: VolumePath
+    reasons: tuple[str, ...]
+
+
+class Warning(_Item):
+    """An entry whose name some platform cannot keep."""
+
+    path: VolumePath
+    reason: str
+
+
+ItemT = TypeVar("ItemT", bound=_Item)
+
+
+class Page(BaseModel, Generic[ItemT]):
+    """The first or next items of a list; ``cursor`` asks for those after them and is None at the end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    total: int
+    items: tuple[ItemT, ...] = Field(max_length=MOST_ITEMS)
+    cursor: str | None = None
+
+
+class ChecksumCoverage(BaseModel):
+    """Of how much content the checksums are known already."""
+
+    model_config = ConfigDict(frozen=True)
+
+    known_entries: int
+    known_bytes: int
+
+
+class ArchivePlanReply(BaseModel):
+    """What an archive would hold, and what stands in its way."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entries: int
+    files: int
+    directories: int
+    links: int
+    bytes: int
+    """Of content."""
+    length: int | None
+    """Bytes of the archive; None where there would be none, or none known in advance."""
+    etag: str | None
+    format: Literal["zip"] = "zip"
+    seconds: float
+    """How long the walk took."""
+    checksums: ChecksumCoverage
+    members: Page[Member]
+    offenders: Page[Offender]
+    omitted: Page[Omitted]
+    renamed: Page[Renamed]
+    warnings: Page[Warning]
+
+
+class PlanList(StrEnum):
+    """The lists of a plan."""
+
+    MEMBERS = "members"
+    OFFENDERS = "offenders"
+    OMITTED = "omitted"
+    RENAMED = "renamed"
+    WARNINGS = "warnings"
+
+
+_PAGES: dict[PlanList, type[Page[Any]]] = {
+    PlanList.MEMBERS: Page[Member],
+    PlanList.OFFENDERS: Page[Offender],
+    PlanList.OMITTED: Page[Omitted],
+    PlanList.RENAMED: Page[Renamed],
+    PlanList.WARNINGS: Page[Warning],
+}
+
+
+class ArchivePlanPage(BaseModel):
+    """The answer to a cursor: one further page of one list."""
+
+    model_config = ConfigDict(frozen=True)
+
+    list: PlanList
+    page: Page[Member] | Page[Offender] | Page[Omitted] | Page[Renamed] | Page[Warning]
+
+    @field_validator("page", mode="before")
+    @classmethod
+    def _read_as_listed(cls, page: object, info: ValidationInfo) -> object:
+        # items of different lists look alike (and empty pages are alike): the list decides, not a best guess
+        if isinstance(page, Page) or "list" not in info.data:
+            return page
+        return _PAGES[info.data["list"]].model_validate(page)
+
+
+class PlanProgress(BaseModel):
+    """How far a walk has come: one line of a plan that is answered as NDJSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entries: int
+    bytes: int
+    """Of content."""
+    seconds: float

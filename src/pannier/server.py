@@ -1,0 +1,266 @@
+"""The composition root: settings in, a running server out. The one place that knows all parts."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from pannier import logs
+from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
+from pannier.api.middlewares import Drain
+from pannier.config import Address, Settings
+from pannier.config.settings import ListenerSettings
+from pannier.dto.ids import FolderId
+from pannier.errors import ConfigInvalid
+from pannier.services.archives import Archives
+from pannier.services.planning import Plans, PlanSettings
+from pannier.services.walking import WalkLimits
+from pannier.state.checksums import ChecksumMemory
+from pannier.state.sqlite import SqliteState
+from pannier.streams.ahead import AheadSettings, Background
+from pannier.streams.archive import Engine
+from pannier.streams.hashing import Hashing
+from pannier.streams.workers import Workers
+from pannier.tokens import PydanticJWT
+from pannier.volumes.base import Volume
+from pannier.volumes.posix import SingleFolderVolume
+from pannier.volumes.registry import VolumeSpec, open_volume
+
+STATE_FILE = "state.db"
+REMEMBERED_CHECKSUMS = 500_000
+STREAM_THREADS = 32
+HASH_THREADS = 4
+LONGEST_LINE = 64 * 1024
+"""Bytes of a request line or header field: upstream's tokens carry their file list (WIRE section 10, row 9)."""
+_CUT_SECONDS = 1.0
+_BACKLOG = 1_024
+
+_log = structlog.get_logger("pannier.server")
+
+
+@dataclass(frozen=True)
+class ServedFolder:
+    """A directory that is served as one folder."""
+
+    name: str
+    path: Path
+    folder_id: FolderId
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a server is reached: base URLs without a trailing slash, path prefix included."""
+
+    client_url: str
+    manager_url: str
+    internal_url: str | None
+
+
+class Server:
+    """All parts of one server, over given volumes."""
+
+    def __init__(self, settings: Settings, volumes: Mapping[str, Volume], *, internal: bool = True) -> None:
+        self._settings, self._volumes, self._internal = settings, volumes, internal
+        self._parts = AsyncExitStack()
+        self._drain = Drain()
+
+    async def start(self) -> Listening:
+        """Open the state, then listen.
+
+        Raises:
+            ConfigInvalid: A port is in use, a certificate cannot be read, the state cannot live where it is to.
+            StateUnavailable: The state cannot be opened now.
+        """
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return self._drain.running
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new work, and wait until what runs has finished, ``seconds`` at most."""
+        self._drain.draining = True
+        if not await self._drain.wait_idle(seconds):
+            _log.warning("cut off what was still running", requests=self._drain.running)
+
+    async def stop(self) -> None:
+        """Let go of everything: no thread, task or descriptor stays."""
+        await self._parts.aclose()
+
+    async def _start(self) -> Listening:
+        settings, push = self._settings, self._parts.push_async_callback
+        state = SqliteState(settings.state.path / STATE_FILE)
+        push(state.close)
+        await state.open()
+
+        streaming, hash_threads = Workers("stream", STREAM_THREADS), Workers("hash", HASH_THREADS)
+        walking = Workers("walk", settings.limits.max_concurrent_plans + 1)  # one more looks again at known plans
+        for workers in (streaming, hash_threads, walking):
+            push(workers.close)
+        ahead = AheadSettings(lead=settings.archive.hash_ahead, linger=settings.archive.background_hash_linger)
+        hashing = Hashing(hash_threads, ChecksumMemory(REMEMBERED_CHECKSUMS))
+        push(hashing.close)
+        background = Background(ahead)
+        push(background.close)
+        plans = Plans(_plan_settings(settings), walking)
+        push(plans.close)
+        archives = Archives(
+            volumes=self._volumes,
+            plans=plans,
+            engine=Engine(streaming, hashing, background, ahead, settings.archive.pending_above),
+            keys=PydanticJWT(settings.storage_proxy.secret.get_secret_value()),
+            sessions=state,
+            selections=state,
+            session_expire=settings.storage_proxy.session_expire,
+        )
+
+        client, manager = settings.api.client, settings.api.manager
+        face = ClientFace(client.path_prefix, client.trusted_proxies, client.cors_origins)
+        client_app = client_application(archives, streaming, self._drain, face)
+        manager_app = manager_application(
+            archives, self._drain, manager.secret.get_secret_value(), settings.limits.max_selection_body
+        )
+        client_url = await self._listen(client_app, "api.client.service-addr", client.service_addr, client)
+        manager_url = await self._listen(manager_app, "api.manager.service-addr", manager.service_addr, manager)
+        internal_url = None
+        if self._internal:
+            app = internal_application(self._drain)
+            internal_url = await self._listen(app, "api.manager.internal-addr", manager.internal_addr, None)
+        return Listening((client.public_url or client_url).rstrip("/") + client.path_prefix, manager_url, internal_url)
+
+    async def _listen(self, app: web.Application, key: str, address: Address, listener: ListenerSettings | None) -> str:
+        runner = web.AppRunner(
+            app,
+            access_log=None,  # ours names no token
+            handler_cancellation=True,  # a client that leaves ends what is done for it
+            shutdown_timeout=_CUT_SECONDS,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
+        )
+        await runner.setup()
+        self._parts.push_async_callback(runner.cleanup)
+        tls = _tls(key, listener) if listener is not None and listener.ssl_enabled else None
+        site = web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=_BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                reason, way_out = f"{address} is in use", "stop what listens there or choose another port"
+            else:
+                reason, way_out = f"cannot listen at {address}: {error.strerror}", "choose another address"
+            raise ConfigInvalid(key, reason, way_out) from error
+        port = runner.addresses[0][1]
+        shown = Address("127.0.0.1" if address.is_wildcard else address.host, port)
+        return f"{'https' if tls else 'http'}://{shown}"
+
+
+def run(
+    settings: Settings,
+    *,
+    folders: Sequence[ServedFolder] = (),
+    internal: bool = True,
+    on_ready: Callable[[Listening], None],
+    on_drain: Callable[[int], None],
+) -> int:
+    """Serve until SIGTERM or SIGINT, and return the exit code.
+
+    The first signal drains: what runs may finish, new work gets 503. The second one cuts.
+
+    Args:
+        settings: What is in force.
+        folders: Directories that are folders themselves, beside the configured volumes.
+        internal: Whether the internal listener is opened.
+        on_ready: Told where the server is reached.
+        on_drain: Told how many requests are waited for.
+
+    Raises:
+        ConfigInvalid: Before anything is served: a volume, a port, a certificate or the state is not usable.
+    """
+    logs.configure(settings.log.level, settings.log.format)
+    volumes = open_volumes(settings, folders)
+    try:
+        return asyncio.run(_serve(Server(settings, volumes, internal=internal), settings, on_ready, on_drain))
+    finally:
+        for volume in volumes.values():
+            volume.close()
+
+
+def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> dict[str, Volume]:
+    """Open all volumes by name.
+
+    Raises:
+        ConfigInvalid: One of them cannot be opened.
+    """
+    volumes: dict[str, Volume] = {}
+    for name, volume in settings.volume.items():
+        volumes[name] = open_volume(VolumeSpec(name, volume.backend, volume.path, volume.options))
+    for folder in folders:
+        try:
+            volumes[folder.name] = SingleFolderVolume(folder.name, folder.path, folder.folder_id)
+        except OSError as error:
+            reason = f"cannot be served: {error.strerror}"
+            raise ConfigInvalid(str(folder.path), reason, "give a directory that this user may read") from error
+    return volumes
+
+
+async def _serve(
+    server: Server, settings: Settings, on_ready: Callable[[Listening], None], on_drain: Callable[[int], None]
+) -> int:
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    listening = await server.start()
+    try:
+        on_ready(listening)
+        await signals.get()
+        on_drain(server.running)
+        draining = asyncio.create_task(server.drain(settings.drain_seconds))
+        again = asyncio.create_task(signals.get())
+        await asyncio.wait({draining, again}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, again):
+            task.cancel()
+        await asyncio.gather(draining, again, return_exceptions=True)
+    finally:
+        await server.stop()
+    return 0
+
+
+def _plan_settings(settings: Settings) -> PlanSettings:
+    limits, archive = settings.limits, settings.archive
+    return PlanSettings(
+        walk=WalkLimits(limits.max_entries, limits.max_depth, limits.plan_seconds),
+        concurrent=limits.max_concurrent_plans,
+        linger=limits.plan_linger,
+        fresh_least=archive.plan_fresh_min,
+        fresh_most=archive.plan_fresh_max,
+        late_checksum_above=archive.late_checksum_above,
+        remembered_entries=limits.max_entries,
+    )
+
+
+def _tls(key: str, listener: ListenerSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    assert listener.ssl_cert is not None
+    try:
+        context.load_cert_chain(listener.ssl_cert, listener.ssl_privkey)
+    except (OSError, ssl.SSLError) as error:
+        table = key.rpartition(".")[0]
+        raise ConfigInvalid(
+            f"{table}.ssl-cert", f"cannot be used: {error}", "give a PEM certificate and its key"
+        ) from error
+    return context

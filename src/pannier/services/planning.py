@@ -1,0 +1,314 @@
+"""Plans: made once for all who want the same, remembered for a while, cancelled when nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pannier.archive.entries import Entry
+from pannier.archive.etag import archive_etag
+from pannier.archive.formats import ZIP
+from pannier.archive.plan import Checksums, Plan, Shape
+from pannier.dto.archives import LayoutPolicy
+from pannier.dto.selections import Selection
+from pannier.errors import Busy
+from pannier.services.selecting import roots, rules
+from pannier.services.walking import Clock, Progress, Walk, WalkLimits
+from pannier.streams.hashing import Place
+from pannier.streams.workers import Workers
+from pannier.volumes.base import Refused
+
+_QUEUE_SECONDS = 5.0
+_BUSY_RETRY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """What plans may cost, and how long they are good for.
+
+    Attributes:
+        walk: Limits of one walk.
+        concurrent: Walks at the same time.
+        linger: Seconds a walk goes on when nobody waits for it.
+        fresh_least, fresh_most: A plan is made again when it is older than 10 times its walk, within these seconds.
+        late_checksum_above: Files of more bytes have their checksum after their content.
+        remembered_entries, remembered_plans: Most entries of all remembered plans together, and most plans.
+        remembered_seconds: How long an unused plan is remembered.
+    """
+
+    walk: WalkLimits = field(default_factory=WalkLimits)
+    concurrent: int = 8
+    linger: float = 30.0
+    fresh_least: float = 2.0
+    fresh_most: float = 60.0
+    late_checksum_above: int = 8 * 1024**3
+    remembered_entries: int = 2_000_000
+    remembered_plans: int = 1_000
+    remembered_seconds: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a plan is made for; equal orders share their plan."""
+
+    place: Place
+    selection: Selection
+
+
+@dataclass(slots=True)
+class _Remembered:
+    plan: Plan
+    walked: float
+    """When its walk ended; all times by ``time.monotonic``."""
+    checked: float
+    """When its files were last found unchanged. That says nothing of new ones."""
+    used: float
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A walk in progress and those who wait for it."""
+
+    order: Order
+    progress: Progress
+    task: asyncio.Task[Plan] | None = None
+    waiting: int = 0
+    linger_until: float = 0.0
+
+
+class Plans:
+    """The plans of a process. All methods belong to the event loop."""
+
+    def __init__(self, settings: PlanSettings, workers: Workers) -> None:
+        """``workers`` should have a thread for each concurrent walk."""
+        self._settings, self._workers = settings, workers
+        self._slots = asyncio.Semaphore(settings.concurrent)
+        self._running: dict[Order, _Running] = {}
+        self._remembered: OrderedDict[tuple[Order, str], _Remembered] = OrderedDict()
+        self._latest: dict[Order, str] = {}
+
+    async def plan(self, order: Order, *, linger: bool = True, watch: Callable[[Progress], None] | None = None) -> Plan:
+        """Return a plan that is fresh enough, walking if need be.
+
+        Args:
+            order: What is wanted.
+            linger: Whether the walk goes on for a while if this caller is cancelled and nobody else waits.
+            watch: Told the progress of a walk that is waited for, once.
+
+        Raises:
+            LimitExceeded, Busy, InvalidRequest, FolderMissing, VolumeFailed: As the walk finds.
+        """
+        if (latest := self._fresh(order)) is not None:
+            return latest
+        running = self._running.get(order) or self._start(order)
+        if watch is not None:
+            watch(running.progress)
+        return await self._wait(running, linger)
+
+    def recall(self, order: Order, etag: str) -> Plan | None:
+        """Return the remembered plan with this ETag, however old."""
+        remembered = self._remembered.get((order, etag))
+        return None if remembered is None else self._use(order, remembered)
+
+    async def unchanged(self, order: Order, plan: Plan) -> bool:
+        """Whether all files of a remembered plan still are what they were; looks again only when that is due.
+
+        A plan with a changed file is forgotten.
+        """
+        remembered = self._remembered.get((order, plan.tag))
+        if remembered is None:
+            return False
+        began = time.monotonic()
+        if began - remembered.checked <= self._good_for(plan):
+            return True
+        if not await self._workers.run(_agrees, order.place, plan):
+            self.forget(order, plan)
+            return False
+        remembered.checked = began
+        return True
+
+    def forget(self, order: Order, plan: Plan) -> None:
+        """Drop a plan that a source no longer agrees with."""
+        self._remembered.pop((order, plan.tag), None)
+        if self._latest.get(order) == plan.tag:
+            del self._latest[order]
+
+    @property
+    def walks(self) -> int:
+        """Walks in progress."""
+        return len(self._running)
+
+    async def close(self) -> None:
+        """Cancel all walks and wait for their threads."""
+        tasks = []
+        for running in self._running.values():
+            running.progress.cancelled.set()
+            if running.task is not None:
+                running.task.cancel()
+                tasks.append(running.task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- walking
+
+    def _start(self, order: Order) -> _Running:
+        running = _Running(order, Progress())
+        running.task = asyncio.create_task(self._walk(running))
+        running.task.add_done_callback(_seen)
+        self._running[order] = running
+        return running
+
+    async def _walk(self, running: _Running) -> Plan:
+        try:
+            try:
+                async with asyncio.timeout(_QUEUE_SECONDS):
+                    await self._slots.acquire()
+            except TimeoutError:
+                limit = self._settings.concurrent
+                raise Busy(
+                    "concurrent plans",
+                    measured=limit + 1,
+                    limit=limit,
+                    setting="limits.max-concurrent-plans",
+                    retry_after=_BUSY_RETRY,
+                ) from None
+            try:
+                plan = await self._workers.run(self._make, running.order, running.progress)
+            finally:
+                self._slots.release()
+        finally:
+            if self._running.get(running.order) is running:
+                del self._running[running.order]
+        return self._remember(running.order, plan)
+
+    async def _wait(self, running: _Running, linger: bool) -> Plan:
+        assert running.task is not None
+        running.waiting += 1
+        try:
+            return await asyncio.shield(running.task)
+        finally:
+            running.waiting -= 1
+            loop = asyncio.get_running_loop()
+            if linger:
+                running.linger_until = max(running.linger_until, loop.time() + self._settings.linger)
+            if not running.task.done():
+                loop.call_at(max(running.linger_until, loop.time()), self._cancel_unwanted, running)
+
+    def _cancel_unwanted(self, running: _Running) -> None:
+        loop = asyncio.get_running_loop()
+        if running.waiting or loop.time() < running.linger_until or self._running.get(running.order) is not running:
+            return
+        del self._running[running.order]  # at once: whoever comes now must not wait for a cancelled walk
+        running.progress.cancelled.set()
+
+    def _make(self, order: Order, progress: Progress) -> Plan:
+        progress.began = time.monotonic()
+        paths, unusable = roots(order.selection.files)
+        progress.offences += unusable
+        volume = order.place.volume
+        folder = order.place.open()
+        try:
+            clock = Clock(volume.now_ns, volume.clock_granularity_ns)
+            walk = Walk(folder, rules(order.selection), self._settings.walk, clock, progress)
+            walked = walk.run(paths)
+        finally:
+            folder.close()
+        offences = sorted(walked.offences)
+        entries = tuple(walked.entries)
+        return Plan(
+            entries=entries,
+            offences=tuple(offences),
+            omitted=tuple(walked.omitted),
+            renamed=tuple(walked.renamed),
+            warnings=tuple(walked.warnings),
+            content_bytes=progress.bytes,
+            seconds=progress.seconds,
+            shape=None if offences else self._shape(order, entries, walked.unsettled),
+        )
+
+    def _shape(self, order: Order, entries: tuple[Entry, ...], unsettled: frozenset[int]) -> Shape:
+        plain = order.selection.layout is LayoutPolicy.PLAIN
+        late_above = None if plain else self._settings.late_checksum_above
+        layout = ZIP.layout(entries, late_above)
+        etag = archive_etag(
+            ZIP.name,
+            ZIP.version,
+            {"late_checksum_above": str(late_above), "links": order.selection.links},
+            order.place.volume.identity_scheme,
+            layout.entries,
+        )
+        young = {entries[number] for number in unsettled}
+        return Shape(
+            format=ZIP,
+            layout=layout,
+            etag=etag,
+            last_modified=max((entry.mtime_ns for entry in entries), default=0) // 1_000_000_000,
+            checksums=Checksums(len(entries)),
+            unsettled=frozenset(i for i, entry in enumerate(layout.entries) if entry in young)
+            if young
+            else frozenset(),
+        )
+
+    # -- remembering
+
+    def _good_for(self, plan: Plan) -> float:
+        settings = self._settings
+        return min(max(settings.fresh_least, 10 * plan.seconds), settings.fresh_most)
+
+    def _fresh(self, order: Order) -> Plan | None:
+        remembered = self._remembered.get((order, self._latest.get(order, "")))
+        if remembered is None or time.monotonic() - remembered.walked > self._good_for(remembered.plan):
+            return None
+        return self._use(order, remembered)
+
+    def _remember(self, order: Order, plan: Plan) -> Plan:
+        now = time.monotonic()
+        self._latest[order] = plan.tag
+        if (same := self._remembered.get((order, plan.tag))) is not None and plan.shape is not None:
+            # the plan that is known already has the checksums that were learnt
+            same.walked = same.checked = now
+            return self._use(order, same)
+        self._remembered[order, plan.tag] = _Remembered(plan, walked=now, checked=now, used=now)
+        self._remembered.move_to_end((order, plan.tag))
+        self._evict(now)
+        return plan
+
+    def _evict(self, now: float) -> None:
+        settings = self._settings
+        held = sum(len(kept.plan.entries) for kept in self._remembered.values())
+        while len(self._remembered) > 1:
+            key, oldest = next(iter(self._remembered.items()))
+            if (
+                held <= settings.remembered_entries
+                and len(self._remembered) <= settings.remembered_plans
+                and now - oldest.used <= settings.remembered_seconds
+            ):
+                break
+            held -= len(oldest.plan.entries)
+            del self._remembered[key]
+            if self._latest.get(key[0]) == key[1]:
+                del self._latest[key[0]]
+
+    def _use(self, order: Order, remembered: _Remembered) -> Plan:
+        remembered.used = time.monotonic()
+        self._remembered.move_to_end((order, remembered.plan.tag))
+        return remembered.plan
+
+
+def _agrees(place: Place, plan: Plan) -> bool:
+    """Whether every entry still has its identity; blocks."""
+    folder = place.open()
+    try:
+        return all(folder.lookup(entry.source, follow=False).stat.identity == entry.identity for entry in plan.entries)
+    except Refused:
+        return False
+    finally:
+        folder.close()
+
+
+def _seen(task: asyncio.Task[Plan]) -> None:
+    """Take note of a walk's failure even where nobody waited for it."""
+    if not task.cancelled():
+        task.exception()

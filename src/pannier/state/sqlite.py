@@ -1,0 +1,177 @@
+"""Embedded state: one SQLite file for the processes of one host."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from pannier.errors import ConfigInvalid, StateUnavailable
+from pannier.state.database import MOUNTS, PATIENCE, Database
+from pannier.state.writer import DEADLINE, GroupWriter, ResultT, Work
+
+_OPENING = 60.0
+"""Seconds: to open may mean to read the whole file once."""
+_GRACE = 3600
+"""Seconds that a row stays after its expiry: clocks differ, and a response may outlive its token."""
+_MOST_PINS_COLLECTED = 500
+_MOST_SELECTIONS_COLLECTED = 20
+_LAST = 2**62
+"""A time beyond this does not fit a column."""
+
+
+class SqliteState:
+    """Sessions and selections in one file (``SessionStore``, ``SelectionStore``).
+
+    A pin is answered when its transaction is committed: it survives ``kill -9``, though not a power cut (WAL with
+    ``synchronous=NORMAL``). Pins that were seen are answered from memory, ``most_pins`` of them (about 400 bytes each).
+    Whatever happens to the file, calls end within ``deadline`` seconds, with ``StateUnavailable`` if need be, and work
+    again once the cause has gone.
+
+    Args:
+        path: The file; its directory is made (0700) if need be, the file is 0600.
+        clock: Seconds since the epoch.
+        collect_every: Seconds between two collections of expired rows.
+        mounts: The kernel's table of what is mounted where.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        most_pins: int = 65_536,
+        clock: Callable[[], float] = time.time,
+        collect_every: float = 60.0,
+        deadline: float = DEADLINE,
+        mounts: Path = MOUNTS,
+    ) -> None:
+        self._path, self._most_pins, self._clock = path, most_pins, clock
+        self._collect_every, self._deadline, self._mounts = collect_every, deadline, mounts
+        self._writer: GroupWriter | None = None
+        self._seen: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._generation = 0
+
+    async def open(self) -> None:
+        """Open the file, making or mending it if need be.
+
+        Raises:
+            ConfigInvalid: It cannot live there: a network file system, or a file that is not ours.
+            StateUnavailable: It cannot be opened now.
+        """
+        database = Database(self._path, patience=min(PATIENCE, self._deadline / 2), mounts=self._mounts)
+        self._writer = GroupWriter(database, self._collect, tidy_every=self._collect_every, deadline=self._deadline)
+        try:
+            await self._writer.ask(lambda _: None, writes=False, deadline=_OPENING)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Finish what was asked and let go of the file. Idempotent."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.close()
+
+    async def pinned(self, session: str) -> str | None:
+        """See ``SessionStore.pinned``."""
+        if seen := self._recall(session):
+            return seen[0]
+        key = _key(session)
+        row, generation = await self._ask(lambda connection: _pin_row(connection, key), writes=False)
+        return None if row is None else self._remember(session, row, generation)
+
+    async def pin(self, session: str, etag: str, expires: int) -> str:
+        """See ``SessionStore.pin``."""
+        expires = min(expires, _LAST)
+        seen = self._recall(session)
+        if seen and seen[1] >= expires:
+            return seen[0]
+        key = _key(session)
+
+        def work(connection: sqlite3.Connection) -> tuple[str, int]:
+            connection.execute(
+                "INSERT INTO pins (session, etag, expires) VALUES (?, ?, ?) "
+                "ON CONFLICT (session) DO UPDATE SET expires = max(expires, excluded.expires)",
+                (key, etag, expires),
+            )
+            row = _pin_row(connection, key)
+            assert row is not None, "a row that was inserted or was there"
+            return row
+
+        row, generation = await self._ask(work, writes=True)
+        return self._remember(session, row, generation)
+
+    async def keep(self, digest: str, body: bytes, expires: int) -> None:
+        """See ``SelectionStore.keep``."""
+        row = (_key(digest), body, min(expires, _LAST))
+        await self._ask(
+            lambda connection: connection.execute(
+                "INSERT INTO selections (digest, body, expires) VALUES (?, ?, ?) "
+                "ON CONFLICT (digest) DO UPDATE SET expires = max(expires, excluded.expires)",
+                row,
+            ),
+            writes=True,
+        )
+
+    async def selection(self, digest: str) -> bytes | None:
+        """See ``SelectionStore.selection``."""
+        key = _key(digest)
+        row, _ = await self._ask(
+            lambda connection: connection.execute("SELECT body FROM selections WHERE digest = ?", (key,)).fetchone(),
+            writes=False,
+        )
+        return None if row is None else bytes(row[0])
+
+    async def _ask(self, work: Work[ResultT], *, writes: bool) -> tuple[ResultT, int]:
+        if self._writer is None:
+            raise StateUnavailable("the state database is not open")
+        try:
+            return await self._writer.ask(work, writes=writes)
+        except ConfigInvalid as error:
+            # the file was exchanged while we run: for a request that is a store which is away
+            raise StateUnavailable("the state database was replaced by a file that cannot be used") from error
+
+    def _recall(self, session: str) -> tuple[str, int] | None:
+        if self._writer is None or self._writer.generation != self._generation:
+            # another file: other processes may have pinned the session anew since
+            self._seen.clear()
+            return None
+        seen = self._seen.get(session)
+        if seen is not None:
+            self._seen.move_to_end(session)
+        return seen
+
+    def _remember(self, session: str, row: tuple[str, int], generation: int) -> str:
+        if generation != self._generation:
+            self._seen.clear()
+            self._generation = generation
+        self._seen[session] = row
+        self._seen.move_to_end(session)
+        if len(self._seen) > self._most_pins:
+            self._seen.popitem(last=False)
+        return row[0]
+
+    def _collect(self, connection: sqlite3.Connection) -> bool:
+        """Delete some rows that expired, a bounded number, on the writer's thread; return whether more may be there."""
+        before = min(int(self._clock()) - _GRACE, _LAST)
+        pins = connection.execute(
+            "DELETE FROM pins WHERE session IN (SELECT session FROM pins WHERE expires < ? LIMIT ?)",
+            (before, _MOST_PINS_COLLECTED),
+        ).rowcount
+        selections = connection.execute(
+            "DELETE FROM selections WHERE digest IN (SELECT digest FROM selections WHERE expires < ? LIMIT ?)",
+            (before, _MOST_SELECTIONS_COLLECTED),
+        ).rowcount
+        return pins == _MOST_PINS_COLLECTED or selections == _MOST_SELECTIONS_COLLECTED
+
+
+def _key(name: str) -> bytes:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+
+
+def _pin_row(connection: sqlite3.Connection, key: bytes) -> tuple[str, int] | None:
+    row = connection.execute("SELECT etag, expires FROM pins WHERE session = ?", (key,)).fetchone()
+    return None if row is None else (str(row[0]), int(row[1]))

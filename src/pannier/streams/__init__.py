@@ -1,0 +1,1 @@
+"""Readers: what services return."""

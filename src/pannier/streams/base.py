@@ -1,0 +1,72 @@
+"""What services hand to the API layer: readers. They know no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pannier.window import Window
+
+HELD_BACK = 64 * 1024
+"""The last bytes of every response, kept until all files it touched were checked again (``docs/architecture.md``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpan:
+    """A run of bytes of an open file, for the writer to read, hash and send in one go.
+
+    The writer calls ``feed`` once for each run of bytes it has read, in order, from a worker thread, and ``done`` when
+    the whole span has left. It may stop early where the file ends early; the reader notices. The descriptor is valid
+    until the next item is pulled.
+
+    Attributes:
+        fd: The descriptor; read by offset only, it may be shared.
+        offset: First byte, absolute in the file.
+        length: Number of bytes.
+        path: The file's name for messages, relative to its folder.
+    """
+
+    fd: int
+    offset: int
+    length: int
+    path: bytes
+    feed: Callable[[memoryview], None]
+    done: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What distinguishes this representation: a strong ETag, quotes included, and when it last changed (Unix s)."""
+
+    etag: str
+    last_modified: int
+
+
+class StreamReader(Protocol):
+    """Something that can be sent: all of it, or any window."""
+
+    @property
+    def media_type(self) -> str: ...
+
+    @property
+    def filename(self) -> str: ...
+
+    @property
+    def length(self) -> int | None:
+        """Bytes; None for encoded output, which has no ranges."""
+
+    @property
+    def version(self) -> Version | None: ...
+
+    def read(self, window: Window | None = None) -> AsyncGenerator[bytes | FileSpan, None]:
+        """Give the bytes of ``window`` (default: all), in order.
+
+        The last item is ``bytes`` of at most ``HELD_BACK``, given only after every file touched was checked again.
+        Close it explicitly (``contextlib.aclosing``) when it is not read to its end.
+
+        Raises:
+            SourceChanged: A file is not what was planned; what was given so far must not be taken for a whole.
+            VolumeFailed: A file cannot be read.
+            ChecksumsPending: Before the first item: too much is unhashed.
+        """

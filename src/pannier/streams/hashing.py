@@ -1,0 +1,199 @@
+"""CRC-32 of planned files: computed in threads, shared, remembered, and ahead of whoever sends them.
+
+A hash belongs to nobody: whoever needs it waits for it, equal ones are computed once, and one that is interrupted keeps
+where it was, so that the next who needs it goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pannier.archive.entries import Entry, Kind
+from pannier.archive.plan import Shape
+from pannier.dto.ids import FolderId
+from pannier.errors import SourceChanged
+from pannier.state.checksums import ChecksumMemory
+from pannier.streams.crc import crc32
+from pannier.streams.workers import Workers
+from pannier.volumes.base import Folder, Volume
+
+SMALL = 128 * 1024
+"""Files up to this size are read once into a buffer, hashed and sent from it; larger ones are hashed ahead."""
+
+_BURST = 0.25
+"""Seconds one thread call hashes before it comes back to the loop, where it may be told to stop."""
+_STEP = 1024 * 1024
+_PARTIALS = 4_096
+_GRACE = 0.5
+"""Seconds a computation outlives its last waiter: who takes over, or comes back at once, finds it running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the files of a plan are."""
+
+    volume: Volume
+    folder_id: FolderId
+
+    def open(self) -> Folder:
+        """Open the folder; blocks."""
+        return self.volume.folder(self.folder_id)
+
+
+class Hashing:
+    """The process's checksums: what is remembered, and what is being computed."""
+
+    def __init__(self, workers: Workers, memory: ChecksumMemory) -> None:
+        self._workers = workers
+        self._memory = memory
+        self._jobs: dict[tuple[str, bytes], _Job] = {}
+        self._partials: OrderedDict[tuple[str, bytes], tuple[int, int]] = OrderedDict()
+
+    def known(self, place: Place, shape: Shape, number: int) -> int | None:
+        """Return the checksum of entry ``number`` if it is known; cheap, from any thread."""
+        crc = shape.checksums.get(number)
+        if crc is None:
+            entry = shape.entry(number)
+            crc = 0 if not entry.size else self._memory.get(place.volume.id, entry.identity)
+            if crc is not None:
+                shape.checksums.put(number, crc)
+        return crc
+
+    def learn(self, place: Place, shape: Shape, number: int, crc: int) -> None:
+        """Keep a checksum of content that was read whole and checked to be what was planned; from any thread."""
+        shape.checksums.put(number, crc)
+        if number not in shape.unsettled:
+            self._memory.put(place.volume.id, shape.entry(number).identity, crc)
+
+    def unlearn(self, place: Place, shape: Shape, number: int) -> None:
+        """Forget a checksum that content contradicted; from any thread."""
+        shape.checksums.forget(number)
+        self._memory.forget(place.volume.id, shape.entry(number).identity)
+
+    async def crc(self, place: Place, shape: Shape, number: int) -> int:
+        """Return the checksum of entry ``number``, computing it if nobody did; equal computations are one.
+
+        Raises:
+            SourceChanged: The file is not what was planned.
+            VolumeFailed: It cannot be read.
+        """
+        known = self.known(place, shape, number)
+        if known is not None:
+            return known
+        entry = shape.entry(number)
+        key = (place.volume.id, entry.identity)
+        job = self._jobs.get(key)
+        if job is None:
+            job = self._jobs[key] = _Job(asyncio.create_task(self._compute(place, entry, key)))
+        job.waiting += 1
+        try:
+            crc = await asyncio.shield(job.task)
+        finally:
+            job.waiting -= 1
+            if not job.waiting and not job.task.done():
+                asyncio.get_running_loop().call_later(_GRACE, self._end_unwanted, key, job)
+        self.learn(place, shape, number, crc)
+        return crc
+
+    async def crc_of_small(self, place: Place, shape: Shape, numbers: Sequence[int]) -> None:
+        """Learn the checksums of many small files in one thread call; errors as ``crc``."""
+        await self._workers.run(self._hash_small, place, shape, numbers)
+
+    def unknown(self, place: Place, shape: Shape, numbers: range) -> list[int]:
+        """Those of ``numbers`` whose checksum is needed and unknown; blocks for long lists, call it in a thread."""
+        return [
+            number
+            for number in numbers
+            if shape.entry(number).kind is Kind.FILE and self.known(place, shape, number) is None
+        ]
+
+    async def close(self) -> None:
+        """End all computations."""
+        for job in list(self._jobs.values()):
+            job.task.cancel()
+        await asyncio.gather(*(job.task for job in self._jobs.values()), return_exceptions=True)
+
+    async def _compute(self, place: Place, entry: Entry, key: tuple[str, bytes]) -> int:
+        offset, crc = self._partials.pop(key, (0, 0))
+        try:
+            while offset < entry.size:
+                offset, crc = await self._workers.run(_hash_burst, place, entry, offset, crc)
+                self._partials[key] = offset, crc
+            del self._partials[key]
+        finally:
+            if (job := self._jobs.get(key)) is not None and job.task is asyncio.current_task():
+                del self._jobs[key]
+            while len(self._partials) > _PARTIALS:
+                self._partials.popitem(last=False)
+        return crc
+
+    def _end_unwanted(self, key: tuple[str, bytes], job: _Job) -> None:
+        if not job.waiting and self._jobs.get(key) is job:
+            del self._jobs[key]  # at once: whoever comes while it ends must not wait for a cancelled task
+            job.task.cancel()
+
+    def _hash_small(self, place: Place, shape: Shape, numbers: Sequence[int]) -> None:
+        folder = place.open()
+        try:
+            for number in numbers:
+                if self.known(place, shape, number) is None:
+                    entry = shape.entry(number)
+                    self.learn(place, shape, number, crc32(read_whole(folder, entry), 0))
+        finally:
+            folder.close()
+
+
+@dataclass(slots=True)
+class _Job:
+    """One computation and how many wait for it; it ends soon after the last of them left."""
+
+    task: asyncio.Task[int]
+    waiting: int = 0
+
+
+def read_whole(folder: Folder, entry: Entry) -> bytes:
+    """Read a planned file at once and check that it still is what was planned; blocks.
+
+    Raises:
+        SourceChanged: It is not.
+        SourceUnreadable: It cannot be read.
+    """
+    source = folder.open(entry.source, entry.identity, entry.path)
+    try:
+        data = source.read(0, entry.size)
+        while len(data) < entry.size:  # network file systems may give less than asked for
+            more = source.read(len(data), entry.size - len(data))
+            if not more:
+                break
+            data += more
+        source.check()
+    finally:
+        source.close()
+    if len(data) != entry.size:
+        raise SourceChanged(entry.path, f"it ends after {len(data):,} of {entry.size:,} bytes")
+    return data
+
+
+def _hash_burst(place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
+    """Hash a part of a file from ``offset`` on; its identity is checked before and after."""
+    folder = place.open()
+    try:
+        source = folder.open(entry.source, entry.identity, entry.path)
+        try:
+            until = time.monotonic() + _BURST
+            while offset < entry.size and time.monotonic() < until:
+                data = source.read(offset, min(_STEP, entry.size - offset))
+                if not data:
+                    raise SourceChanged(entry.path, f"it ends after {offset:,} of {entry.size:,} bytes")
+                crc = crc32(data, crc)
+                offset += len(data)
+            source.check()
+        finally:
+            source.close()
+    finally:
+        folder.close()
+    return offset, crc

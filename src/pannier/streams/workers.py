@@ -1,0 +1,43 @@
+"""Threads for blocking calls, joined with the event loop so that nothing is given back while a thread still uses it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workers:
+    """A bounded pool of threads. ``run`` returns, or raises, only when the call has ended."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"pannier-{name}")
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call in a thread.
+
+        A cancelled caller still waits for the thread and only then sees its ``CancelledError``: descriptors and buffers
+        that the call uses can be closed right after. Calls are therefore kept short (a burst, not a download).
+        """
+        job = self._pool.submit(call, *args, **kwargs)
+        future = asyncio.wrap_future(job)
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait({future})
+            except asyncio.CancelledError as error:
+                cancelled = error
+                job.cancel()  # succeeds only while it waits for a thread
+        if cancelled is not None:
+            if not future.cancelled():
+                future.exception()  # seen, if there was one: the caller is leaving anyway
+            raise cancelled
+        return future.result()
+
+    async def close(self) -> None:
+        """Wait for running calls and end the threads."""
+        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)

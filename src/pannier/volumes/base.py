@@ -1,0 +1,151 @@
+"""What a backend promises: volumes, folders, sources.
+
+Everything here blocks and is called from threads, never from the event loop. Paths are bytes, relative to the folder's
+root, normalised (no ``.``, ``..``, empty component; the root itself is ``b""``), and every one of them is opened
+component by component from the folder's own descriptor: nothing outside the folder is ever reached, whatever is swapped
+for a link meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pannier.archive.entries import Kind
+from pannier.dto.ids import FolderId
+from pannier.errors import Offence
+
+RESERVED = b".upload"
+"""The name at a folder's root that holds unfinished uploads and is never part of anything (WIRE section 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What a volume says of one thing, its links not followed.
+
+    ``identity`` is opaque, equal as long as the content may be taken as the same. ``changed_ns`` is the last instant at
+    which the identity may have moved (ctime, or the object's time), in nanoseconds since the epoch. ``mode`` holds
+    permission bits only. ``readable`` says whether this process may read the content.
+    """
+
+    kind: Kind
+    size: int
+    mtime_ns: int
+    mode: int
+    identity: bytes
+    changed_ns: int
+    readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing in a folder: where it really is (``source`` has no link in it), what it is, where a link points."""
+
+    source: bytes
+    stat: Stat
+    target: bytes = b""
+
+
+class Refused(Exception):
+    """A path cannot be used; carries the offence. Raised by ``Folder.lookup``, caught by the planner."""
+
+    def __init__(self, offence: Offence) -> None:
+        super().__init__(str(offence))
+        self.offence = offence
+
+
+class Source(Protocol):
+    """One file, opened and found to be what was planned."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to ``length`` bytes at ``offset``; fewer only at the end of the file.
+
+        Raises:
+            SourceUnreadable: The backend could not read.
+        """
+
+    def check(self) -> None:
+        """Compare the open file with the identity it was opened for.
+
+        Raises:
+            SourceChanged: It is another file, or was written to, truncated or touched.
+            SourceUnreadable: The backend could not tell.
+        """
+
+    def fileno(self) -> int | None:
+        """The descriptor to read from directly, or None where the backend has none. Valid until ``close``."""
+
+    def close(self) -> None:
+        """Give the descriptor back. Idempotent."""
+
+
+class Folder(Protocol):
+    """One virtual folder, opened. Usable from several threads at once until closed."""
+
+    def lookup(self, path: bytes, *, follow: bool) -> Found:
+        """Find ``path``, following relative links on the way, and a last link only with ``follow``.
+
+        Raises:
+            Refused: With MISSING, UNREADABLE, LINK_OUTSIDE, LINK_DANGLING or LINK_LOOP. What leads into ``.upload``
+                is MISSING.
+            VolumeFailed: The backend failed otherwise.
+        """
+
+    def scan(self, source: bytes) -> Iterable[tuple[bytes, Found | Offence]]:
+        """List the directory at ``source`` (a path without links): each name with what it is, links not followed.
+
+        Unsorted. ``.upload`` at the root is left out; what vanished between listing and looking is left out. A thing
+        that cannot be looked at is an ``Offence`` (its path is source/name).
+
+        Raises:
+            Refused: The directory itself is gone, unreadable or now a link.
+            VolumeFailed: The backend failed otherwise.
+        """
+
+    def open(self, source: bytes, identity: bytes, path: bytes) -> Source:
+        """Open the regular file at ``source`` (a path without links) if it still has this identity.
+
+        ``path`` is the name used in messages. Never blocks on a FIFO, never follows a link.
+
+        Raises:
+            SourceChanged: It is gone, is another file or kind, or a link now leads there.
+            SourceUnreadable: It may not be read, or the backend failed.
+        """
+
+    def close(self) -> None:
+        """Give back what the folder holds open. Idempotent; open sources stay usable."""
+
+
+class Volume(Protocol):
+    """A configured store that holds virtual folders."""
+
+    @property
+    def name(self) -> str:
+        """The name by which requests call it."""
+
+    @property
+    def id(self) -> str:
+        """What distinguishes its content from other volumes' in remembered checksums; stable over restarts."""
+
+    @property
+    def identity_scheme(self) -> str:
+        """The kind of identity it gives: ``inode``, ``object`` or ``size+mtime``. Part of every ETag."""
+
+    @property
+    def clock_granularity_ns(self) -> int:
+        """Two changes within this time may carry the same identity, in nanoseconds."""
+
+    def now_ns(self) -> int:
+        """The clock that stamps its files, nanoseconds since the epoch."""
+
+    def folder(self, folder: FolderId) -> Folder:
+        """Open a virtual folder.
+
+        Raises:
+            FolderMissing: It has no directory.
+            VolumeFailed: The backend failed otherwise.
+        """
+
+    def close(self) -> None:
+        """Give back what the volume holds open. Idempotent; opened folders stay usable."""

@@ -1,0 +1,31 @@
+"""A process that pins, for tests of what outlives one: ``python -m tests.state.pinning FILE PREFIX COUNT``.
+
+It pins ``<prefix><n>`` to ``"<n>"`` and prints the number and the row that stands after each answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from pannier.state.sqlite import SqliteState
+
+
+async def pin_all(path: Path, prefix: str, count: int) -> None:
+    state = SqliteState(path)
+    await state.open()
+
+    async def one(number: int) -> None:
+        etag = f'"{prefix if len(sys.argv) < 5 else sys.argv[4]}-{number}"'
+        stands = await state.pin(f"{prefix}{number}", etag, 4_000_000_000)
+        sys.stdout.write(f"{number} {stands}\n")
+        sys.stdout.flush()
+
+    for start in range(0, count, 8):
+        await asyncio.gather(*(one(number) for number in range(start, min(start + 8, count))))
+    await state.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(pin_all(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
