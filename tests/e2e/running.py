@@ -1,0 +1,111 @@
+"""A real `pannier` for tests: a process of its own, a folder of its own, real sockets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+
+class Pannier:
+    """A running ``pannier serve`` over one folder; a context manager that ends it.
+
+    Args:
+        folder: The directory it serves.
+        state: Its state folder: the same one again is a restart.
+        toml: Further settings, as the text of a TOML file (``[archive]``, ``[limits]``, …).
+        program: What is run instead of ``python -m pannier`` (tests that slow a volume down start a script of theirs).
+    """
+
+    def __init__(self, folder: Path, state: Path, *, toml: str = "", program: Sequence[str] = ("-m", "pannier")) -> None:
+        self.folder, self.state, self._toml, self._program = folder, state, toml, program
+        self.log = state.parent / f"{state.name}.log"
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it is ready; after a stop, at the same port as before."""
+        command = [sys.executable, *self._program, "serve", str(self.folder), "--state", str(self.state)]
+        command += ["--port", str(self._port), "--manager-port", "0"]
+        if self._toml:
+            config = self.state.parent / f"{self.state.name}.toml"
+            config.write_text(self._toml)
+            command += ["--config", str(config)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.log.open("ab"))
+        deadline = time.monotonic() + 30
+        while not (found := list(self.state.glob("serve-*.json"))) or not found[0].read_text():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the server did not start: {self.log.read_text()}")
+            time.sleep(0.02)
+        self._runtime: dict[str, Any] = json.loads(found[0].read_text())
+        self._port = int(str(self._runtime["client_url"]).rpartition(":")[2])
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def client_url(self) -> str:
+        return str(self._runtime["client_url"])
+
+    def mint(self, *files: str, **more: Any) -> dict[str, Any]:
+        """Ask for a token, and return the manager's answer."""
+        folder = self._runtime["folders"][0]
+        body = {"volume": folder["volume"], "virtual_folder_id": folder["folder_id"], "files": files or ["."], **more}
+        return self.manage("/folder/file/archive-download-token", body)
+
+    def manage(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST to the manager API; raises ``urllib.error.HTTPError`` for what is refused."""
+        request = urllib.request.Request(
+            self._runtime["manager_url"] + path,
+            json.dumps(body).encode(),
+            {"X-BackendAI-Storage-Auth-Token": self._runtime["manager_secret"], "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answered: dict[str, Any] = json.load(response)
+            return answered
+
+    def url(self, *files: str, **more: Any) -> str:
+        """Return a download URL for a selection."""
+        return f"{self.client_url}/download-archive?token={self.mint(*files, **more)['token']}"
+
+    def fetch(self, url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """GET, and return status, headers (lower-case names) and body; refusals too."""
+        request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        try:
+            with urllib.request.urlopen(request, timeout=120) as response:
+                return response.status, {k.lower(): v for k, v in response.headers.items()}, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, {k.lower(): v for k, v in error.headers.items()}, error.read()
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        for stale in self.state.glob("serve-*.json"):
+            stale.unlink()
+
+    def stop(self) -> None:
+        """End it as an operator would; what it logged must hold no traceback."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            os.kill(self._process.pid, signal.SIGTERM)
+            self._process.wait(60)
+        assert "Traceback" not in self.log.read_text(), self.log.read_text()
