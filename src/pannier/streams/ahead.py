@@ -74,7 +74,7 @@ class Ahead:
 
     async def _hash_headers(self, lead: int, *, wait: bool = True) -> None:
         with suppress(PannierError):  # the sender meets the same failure, and it is the one to tell
-            async for number in self._large_unknown(self._shape.layout.entries_in(self._window)):
+            async for number in self._large_unknown(self._begun_here()):
                 offset = self._shape.layout.entry_offset(number)
                 while offset - self._position > lead:
                     if not wait:
@@ -86,14 +86,18 @@ class Ahead:
     async def _hash_trailer(self) -> None:
         """Hash what the window does not carry itself but its part of the trailer needs."""
         layout = self._shape.layout
-        needed, passing = layout.trailer_entries(self._window), layout.entries_in(self._window)
-        # Whoever reaches the trailer passes all entries from the window's first on; only that one may be cut, and then
-        # its bytes do not tell its checksum.
-        if passing:
-            cut = layout.entry_offset(passing.start) < self._window.start
-            needed = range(needed.start, min(needed.stop, passing.start + cut))
+        needed = layout.trailer_entries(self._window)
+        if layout.entries_in(self._window):
+            # Whoever reaches the trailer passes all entries that begin in the window, and learns their checksums.
+            needed = range(needed.start, min(needed.stop, self._begun_here().start))
         with suppress(PannierError):
             await self._hash_all(needed)
+
+    def _begun_here(self) -> range:
+        """The entries that begin in the window; one that is cut at its start has its header behind it."""
+        numbers = self._shape.layout.entries_in(self._window)
+        cut = bool(numbers) and self._shape.layout.entry_offset(numbers.start) < self._window.start
+        return range(numbers.start + cut, numbers.stop)
 
     async def _hash_all(self, numbers: range) -> None:
         at = numbers.start

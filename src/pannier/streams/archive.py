@@ -23,9 +23,9 @@ from pannier.streams.workers import Workers
 from pannier.volumes.base import Folder, Source
 from pannier.window import Window
 
-_GATHERED = 1024 * 1024
+_GATHERED = 256 * 1024
 """Bytes of headers and small files that one thread call collects."""
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024
 """Bytes read at once from a source without a descriptor."""
 _PENDING_RETRY = 5
 

@@ -1,0 +1,62 @@
+"""Threads joined with the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from pannier.streams.workers import Workers
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    made = Workers("test", 1)
+    yield made
+    await made.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pannier-test")]
+
+
+async def test_a_call_returns_or_raises(workers: Workers) -> None:
+    assert await workers.run(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        await workers.run(divmod, 7, 0)
+
+
+async def test_a_cancelled_caller_waits_for_its_thread(workers: Workers) -> None:
+    """Whatever the call uses can be closed right after."""
+    entered, leave, left = threading.Event(), threading.Event(), threading.Event()
+
+    def call() -> None:
+        entered.set()
+        leave.wait(10)
+        left.set()
+
+    calling = asyncio.create_task(workers.run(call))
+    await asyncio.to_thread(entered.wait, 10)
+    calling.cancel()
+    await asyncio.sleep(0.02)
+    assert not calling.done()
+    calling.cancel()  # a second time: it still waits
+    await asyncio.sleep(0.02)
+    assert not calling.done()
+    leave.set()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    assert left.is_set()
+
+
+async def test_a_cancelled_caller_takes_back_a_call_that_has_not_begun(workers: Workers) -> None:
+    leave, called = threading.Event(), threading.Event()
+    busy = asyncio.create_task(workers.run(leave.wait, 10))
+    waiting = asyncio.create_task(workers.run(called.set))
+    await asyncio.sleep(0.02)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    leave.set()
+    await busy
+    await workers.run(int)
+    assert not called.is_set()
