@@ -104,7 +104,6 @@ class StreamResponse:
                 break  # the file ends early: the reader sees that less was fed than it asked for
             await response.write(data)
             offset += len(data)
-        span.done()
 
 
 def _read(span: FileSpan, offset: int, length: int) -> bytes:

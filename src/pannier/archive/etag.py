@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from pannier.archive.entries import Entry
 
-_ENTRY = struct.Struct(">BQqIIII")
+_ENTRY = struct.Struct(">BQqIIIII")
 _AT_ONCE = 1_000
 
 
@@ -32,7 +32,10 @@ def archive_etag(
 
 def _encode(entry: Entry) -> bytes:
     name, identity, target = entry.name, entry.identity, entry.target
-    head = _ENTRY.pack(entry.kind.value, entry.size, entry.mtime_ns, entry.mode, len(name), len(identity), len(target))
+    seconds, nanoseconds = divmod(entry.mtime_ns, 1_000_000_000)  # together they may need more than 64 bits
+    head = _ENTRY.pack(
+        entry.kind.value, entry.size, seconds, nanoseconds, entry.mode, len(name), len(identity), len(target)
+    )
     return b"".join((head, name, identity, target))
 
 

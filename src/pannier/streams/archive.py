@@ -8,6 +8,7 @@ The last bytes are given only after all of that, because a failure shows only wh
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -86,14 +87,16 @@ class ArchiveReader:
         try:
             await workers.run(passage.enter)
             ahead.start()
-            async for item in self._items(passage, body, spans=True):
-                yield item
-                position += item.length if isinstance(item, FileSpan) else len(item)
-                ahead.reached(position)
+            async with aclosing(self._items(passage, body, spans=True)) as items:
+                async for item in items:
+                    yield item
+                    position += item.length if isinstance(item, FileSpan) else len(item)
+                    ahead.reached(position)
             held = bytearray()
-            async for item in self._items(passage, tail, spans=False):
-                assert isinstance(item, bytes)
-                held += item
+            async with aclosing(self._items(passage, tail, spans=False)) as items:
+                async for item in items:
+                    assert isinstance(item, bytes)
+                    held += item
             await workers.run(passage.settle)
             left = False
             yield bytes(held)
@@ -147,7 +150,7 @@ class ArchiveReader:
                     fd = source.fileno() if spans else None
                     if fd is not None:
                         path = self._shape.entry(number).path
-                        yield FileSpan(fd, run.start, run.length, path, passage.feed, _nothing)
+                        yield FileSpan(fd, run.start, run.length, path, passage.feed)
                     else:
                         at = run.start
                         while at < run.stop:
@@ -155,10 +158,6 @@ class ArchiveReader:
                             at += len(data)
                             yield data
                     passage.expect(run.stop)
-
-
-def _nothing() -> None:
-    pass
 
 
 class _Pushback:

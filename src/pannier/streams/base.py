@@ -16,9 +16,9 @@ HELD_BACK = 64 * 1024
 class FileSpan:
     """A run of bytes of an open file, for the writer to read, hash and send in one go.
 
-    The writer calls ``feed`` once for each run of bytes it has read, in order, from a worker thread, and ``done`` when
-    the whole span has left. It may stop early where the file ends early; the reader notices. The descriptor is valid
-    until the next item is pulled.
+    The writer calls ``feed`` once for each run of bytes it has read, in order, from a worker thread. It may stop early
+    where the file ends early; the reader notices. Pulling the next item says that the writer is done with this one; the
+    descriptor is valid until then.
 
     Attributes:
         fd: The descriptor; read by offset only, it may be shared.
@@ -32,7 +32,6 @@ class FileSpan:
     length: int
     path: bytes
     feed: Callable[[memoryview], None]
-    done: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
