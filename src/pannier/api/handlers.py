@@ -45,7 +45,7 @@ class BodyParam(Parsed[ModelT]):
 
 
 class QueryParam(Parsed[ModelT]):
-    """The query string; a key given twice counts once, the last."""
+    """The query string; a key given twice counts once, the first."""
 
 
 class HeaderParam(Parsed[ModelT]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -37,7 +36,7 @@ _MINT_SECONDS = 1.0
 """How long minting waits for the plan."""
 _POLL_SECONDS = 0.02
 _LONGEST_IN_CLAIMS = 4_096
-"""Characters of JSON that a selection may have to travel in the token: a token is part of a URL."""
+"""Bytes of JSON that a selection may have to travel in the token: a token is part of a URL."""
 _PIN_GRACE = 24 * 3600
 """Seconds that a pin, or a kept selection, outlives its token."""
 _DEFAULT_NAME = "archive"
@@ -80,7 +79,7 @@ class Archives:
             VolumeUnknown, FolderMissing, LimitExceeded, Busy, InvalidRequest, VolumeFailed: As planning finds.
             StateUnavailable: A large selection cannot be kept.
         """
-        selection = Selection.of(request.files, request.options)
+        selection = await self._engine.workers.run(_selection, request)
         order = self._order(request.volume, request.virtual_folder_id, selection)
         plan = await self._plan_for_a_second(order)
         shape = plan.demand() if plan is not None else None
@@ -102,7 +101,7 @@ class Archives:
             SelectionChanged: The cursor belongs to a plan that is no more.
             VolumeUnknown, FolderMissing, LimitExceeded, Busy, InvalidRequest, VolumeFailed: As planning finds.
         """
-        selection = Selection.of(request.files, request.options)
+        selection = await self._engine.workers.run(_selection, request)
         order = self._order(request.volume, request.virtual_folder_id, selection)
         if request.cursor is None:
             plan = await self._plans.plan(order, linger=False, watch=watch)
@@ -204,9 +203,10 @@ class Archives:
     async def _claims(self, request: ArchiveTokenRequest, selection: Selection) -> ArchiveDownloadTokenData:
         expires = int(time.time() + self._session_expire)
         files, claim = request.files, None
-        if len(json.dumps((selection.files, selection.exclude, selection.except_))) > _LONGEST_IN_CLAIMS:
-            digest = selection.digest
-            await self._selections.keep(digest, selection.body(), expires + _PIN_GRACE)
+        body = await self._engine.workers.run(selection.body)
+        digest = hashlib.sha256(body).hexdigest()
+        if len(body) > _LONGEST_IN_CLAIMS:
+            await self._selections.keep(digest, body, expires + _PIN_GRACE)
             files, claim = (placeholder(digest),), PannierClaim(selection=digest)
         elif request.narrows:
             options = request.options
@@ -217,7 +217,7 @@ class Archives:
                 except_=options.except_,
                 layout=options.layout,
             )
-            files = (placeholder(selection.digest),)
+            files = (placeholder(digest),)
         return ArchiveDownloadTokenData(
             operation=TokenOperation.DOWNLOAD,
             volume=request.volume,
@@ -231,11 +231,12 @@ class Archives:
 
     async def _kept(self, digest: str) -> Selection:
         body = await self._selections.selection(digest)
-        if body is None or hashlib.sha256(body).hexdigest() != digest:
+        selection = None if body is None else await self._engine.workers.run(_read_selection, body, digest)
+        if selection is None:
             raise TokenClaimsInvalid(
                 "this server no longer keeps the token's selection; ask the manager for a new token"
             )
-        return Selection.parse(body)
+        return selection
 
     def _coverage(self, place: Place, plan: Plan) -> ChecksumCoverage:
         if plan.shape is None:
@@ -246,3 +247,13 @@ class Archives:
         return ChecksumCoverage(
             known_entries=shape.entries - len(unknown), known_bytes=plan.content_bytes - unknown_bytes
         )
+
+
+def _selection(request: ArchiveTokenRequest | ArchivePlanRequest) -> Selection:
+    """Take the selection out of a request; it may have a million paths, so this runs in a thread."""
+    return Selection.of(request.files, request.options)
+
+
+def _read_selection(body: bytes, digest: str) -> Selection | None:
+    """Read a kept selection, if it is the one that the digest names; in a thread, as it is a large one."""
+    return Selection.parse(body) if hashlib.sha256(body).hexdigest() == digest else None

@@ -123,7 +123,7 @@ class Hashing:
             while offset < entry.size:
                 offset, crc = await self._workers.run(_hash_burst, place, entry, offset, crc)
                 self._partials[key] = offset, crc
-            del self._partials[key]
+            self._partials.pop(key, None)
         finally:
             if (job := self._jobs.get(key)) is not None and job.task is asyncio.current_task():
                 del self._jobs[key]
