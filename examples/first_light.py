@@ -1,4 +1,4 @@
-"""`make run`: serve a sample folder, download a selection of it, lose the connection half-way, go on, check every byte."""
+"""`make run`: serve a sample folder, download a selection, lose the connection half-way, go on, check every byte."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ def main() -> int:
         make_sample(trip)
         say(f"a sample folder: {sum(1 for path in trip.rglob('*') if path.is_file())} files below trip/")
 
-        server = subprocess.Popen(
-            [*PANNIER, "serve", str(trip), "--port", "0", "--manager-port", "0", "--state", str(state)],
-            stdout=subprocess.PIPE,
-            stderr=Path(scratch, "server.log").open("w"),
-            text=True,
-        )
+        with Path(scratch, "server.log").open("w") as log:
+            server = subprocess.Popen(
+                [*PANNIER, "serve", str(trip), "--port", "0", "--manager-port", "0", "--state", str(state)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         try:
             assert server.stdout is not None
             for line in iter(server.stdout.readline, ""):

@@ -9,13 +9,20 @@ from typing import Literal
 
 import structlog
 
-_TOKEN = re.compile(r"eyJ[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+(?:\.[A-Za-z0-9_=-]*)?|(?<=token=)[^&\s\"']+")
-"""Anything that looks like a JWT (the first part is JSON, so it begins with ``eyJ``), or stands where one would."""
+_NAMED = re.compile(r"(token=|bearer |storage-auth-token[\"']?: [\"']?)[^&\s\"'\\]+", re.IGNORECASE)
+"""What stands where a token or the manager secret would."""
+_RUN = re.compile(r"[A-Za-z0-9_=.-]++")
+"""What may hold a JWT. Such a run is consumed whole, whatever is in it: a line of any length takes linear time."""
 
 
 def redact(text: str) -> str:
-    """Return ``text`` without tokens."""
-    return _TOKEN.sub("[token]", text)
+    """Return ``text`` without tokens and without the manager secret."""
+    return _RUN.sub(_without_jwt, _NAMED.sub(r"\1[token]", text))
+
+
+def _without_jwt(run: re.Match[str]) -> str:
+    start = run[0].find("eyJ")  # the first part of a JWT is JSON, so it begins like this
+    return run[0] if start < 0 or "." not in run[0][start:] else run[0][:start] + "[token]"
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

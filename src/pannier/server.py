@@ -16,6 +16,7 @@ from aiohttp import web
 
 from pannier import logs
 from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
+from pannier.api.connections import Runner
 from pannier.api.middlewares import Drain
 from pannier.config import Address, Settings
 from pannier.config.settings import ListenerSettings
@@ -143,7 +144,7 @@ class Server:
         return Listening((client.public_url or client_url).rstrip("/") + client.path_prefix, manager_url, internal_url)
 
     async def _listen(self, app: web.Application, key: str, address: Address, listener: ListenerSettings | None) -> str:
-        runner = web.AppRunner(
+        runner = Runner(
             app,
             access_log=None,  # ours names no token
             handler_cancellation=True,  # a client that leaves ends what is done for it
@@ -164,7 +165,8 @@ class Server:
                 reason, way_out = f"cannot listen at {address}: {error.strerror}", "choose another address"
             raise ConfigInvalid(key, reason, way_out) from error
         port = runner.addresses[0][1]
-        shown = Address("127.0.0.1" if address.is_wildcard else address.host, port)
+        loopback = "::1" if address.host == "::" else "127.0.0.1"  # asyncio keeps IPv4 off an IPv6 socket
+        shown = Address(loopback if address.is_wildcard else address.host, port)
         return f"{'https' if tls else 'http'}://{shown}"
 
 
@@ -209,6 +211,9 @@ def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> di
     for name, volume in settings.volume.items():
         volumes[name] = open_volume(VolumeSpec(name, volume.backend, volume.path, volume.options))
     for folder in folders:
+        if folder.name in volumes:
+            reason = "is also the name of a directory that is served"
+            raise ConfigInvalid(f"volume.{folder.name}", reason, "rename the volume or the directory")
         try:
             volumes[folder.name] = SingleFolderVolume(folder.name, folder.path, folder.folder_id)
         except OSError as error:

@@ -1,41 +1,42 @@
-"""Commands as a person runs them: real processes, real pipes."""
+"""Commands as a person runs them: real processes, real pipes, a real server."""
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 REPOSITORY = Path(__file__).parent.parent.parent
-LIMIT = 30.0
+LIMIT = 60.0
+"""Seconds after which something is taken to hang; nothing is expected to take long."""
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """Return an environment with a home of its own and no setting of the caller's."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("PANNIER_", "XDG_"))}
-    paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
-    return {**kept, "HOME": str(home), "PYTHONPATH": paths, "PYTHONUTF8": "1", "COLUMNS": "100", **more}
+    return {**kept, "HOME": str(home), "PYTHONUTF8": "1", "COLUMNS": "100", **more}
 
 
 def pannier(
-    *arguments: str | Path,
-    home: Path,
-    module: str = "pannier",
-    cwd: Path | None = None,
-    encoding: str = "utf-8",
-    **more: str,
+    *arguments: str | Path, home: Path, cwd: Path | None = None, encoding: str = "utf-8", **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; no outcome may be a traceback."""
     done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
+        [sys.executable, "-m", "pannier", *map(str, arguments)],
         env=environment(home, **more),
         cwd=cwd or home,
         stdin=subprocess.DEVNULL,
@@ -49,13 +50,76 @@ def pannier(
     return done
 
 
-@dataclass
-class Server:
-    """A ``pannier serve`` that runs, before the stand-in."""
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], what: Callable[[], str]) -> None:
+    """Wait for something that a process does; ``what`` says how far it came when it does not."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert process.poll() is None or condition(), f"it ended with {process.returncode}: {what()}"
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.01)
 
-    process: subprocess.Popen[str]
-    home: Path
-    state: Path
+
+class Running:
+    """A ``pannier`` that runs until it is told to stop; its output goes to files, so that no pipe can fill up.
+
+    ``settings`` stand in its environment.
+    """
+
+    def __init__(self, home: Path, *arguments: str | Path, settings: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        number = sum(1 for _ in home.glob("out-*"))
+        self._out, self._err = home / f"out-{number}", home / f"err-{number}"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pannier", *map(str, arguments)],
+                env=environment(home, **(settings or {})),
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until it has come so far."""
+        wait_until(condition, self.process, lambda: f"out: {self.out}\nerr: {self.err}")
+
+    def wait_said(self, text: str) -> None:
+        """Wait until it has said something on stdout."""
+        self.wait_for(lambda: text in self.out)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop it by a signal, and return its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(LIMIT)
+
+    def end(self) -> None:
+        """Have nothing left of it, whatever a test did; what it logged holds no traceback."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(LIMIT)
+        assert "Traceback" not in self.err, self.err
+
+
+class Server(Running):
+    """A ``pannier serve``."""
+
+    def __init__(
+        self,
+        home: Path,
+        *arguments: str | Path,
+        state: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.state = state or home / ".local" / "state" / "pannier"
+        super().__init__(home, "serve", "--port", "0", "--manager-port", "0", *arguments, settings=settings)
 
     def runtime_file(self) -> Path | None:
         """Return the runtime file, if there is one."""
@@ -73,33 +137,84 @@ class Server:
         """Run ``pannier link`` against it."""
         return pannier("link", *arguments, home=self.home, cwd=cwd, **more)
 
-    def stop(self) -> tuple[str, str]:
-        """Stop it by a signal and return what it wrote."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=LIMIT)
+    def url(self, *arguments: str | Path) -> str:
+        """Return a link."""
+        done = self.link(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
 
 @contextmanager
-def serving(home: Path, *arguments: str | Path, state: Path | None = None) -> Iterator[Server]:
-    """Run ``pannier serve`` on free ports until the block ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.fake_server", "serve", "--port", "0", "--manager-port", "0"]
-        + [str(argument) for argument in arguments],
-        env=environment(home),
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    server = Server(process, home, state or home / ".local" / "state" / "pannier")
+def serving(
+    home: Path, *arguments: str | Path, state: Path | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run ``pannier serve`` on free ports until the block ends; ``settings`` stand in its environment."""
+    server = Server(home, *arguments, state=state, settings=settings)
     try:
-        until = time.monotonic() + LIMIT
-        while server.runtime_file() is None and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        assert server.runtime_file() is not None, process.communicate(timeout=LIMIT)
+        server.wait_said("\n  reach ")  # the last line but warnings
         yield server
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=LIMIT)
+        server.end()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an HTTP server answered; headers by their lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The body as a JSON object."""
+        document = json.loads(self.body)
+        assert isinstance(document, dict)
+        return document
+
+
+def ask(url: str, method: str = "GET", *, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+    """Ask a server of this machine, whatever proxy the environment names; refusals are answers too."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, dict(headers or {}), method=method)
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=LIMIT) as answer:
+            return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
+
+
+@contextmanager
+def begun(url: str) -> Iterator[http.client.HTTPResponse]:
+    """Begin a download and take next to nothing of it, so that the server has to wait; the block may read on."""
+    parts = urlsplit(url)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)  # before it connects, or it does not count
+        client.settimeout(LIMIT)
+        client.connect((parts.hostname, parts.port))
+        connection = http.client.HTTPConnection(parts.netloc)
+        connection.sock = client
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        with connection.getresponse() as response:
+            assert response.status == 200
+            assert len(response.read(1)) == 1
+            yield response
+
+
+def claims(url: str) -> dict[str, Any]:
+    """Return what the token of a link says; that needs no key."""
+    payload = urlsplit(url).query.partition("token=")[2].split(".")[1]
+    document = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert isinstance(document, dict)
+    return document
+
+
+def certificate(folder: Path, name: str = "server") -> tuple[Path, Path]:
+    """Make a self-signed certificate for this machine, and return its file and that of its key."""
+    cert, key = folder / f"{name}.pem", folder / f"{name}.key"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    names = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(cert)]
+    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True, timeout=LIMIT)
+    return cert, key

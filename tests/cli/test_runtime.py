@@ -14,6 +14,7 @@ from pannier.cli.runtime import (
     Running,
     RunningFolder,
     find_running,
+    first_certificate,
     keep_secrets,
     prepare_state,
     remove_running,
@@ -134,3 +135,11 @@ def test_a_runtime_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     write_running(tmp_path, running()).chmod(0o644)
     with pytest.raises(ConfigInvalid, match="others can read"):
         find_running(tmp_path)
+
+
+def test_of_a_pem_file_only_the_first_certificate_is_told() -> None:
+    """Not its key, nor who issued it."""
+    one, two = (f"-----BEGIN CERTIFICATE-----\n{each}\n-----END CERTIFICATE-----" for each in ("MII1", "MII2"))
+    key = "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----"
+    assert first_certificate(f"{key}\n{one}\n{two}\n") == one
+    assert first_certificate(key) == ""

@@ -25,7 +25,9 @@ class Pannier:
         program: What is run instead of ``python -m pannier`` (tests that slow a volume down start a script of theirs).
     """
 
-    def __init__(self, folder: Path, state: Path, *, toml: str = "", program: Sequence[str] = ("-m", "pannier")) -> None:
+    def __init__(
+        self, folder: Path, state: Path, *, toml: str = "", program: Sequence[str] = ("-m", "pannier")
+    ) -> None:
         self.folder, self.state, self._toml, self._program = folder, state, toml, program
         self.log = state.parent / f"{state.name}.log"
         self._port = 0
@@ -46,7 +48,8 @@ class Pannier:
             config = self.state.parent / f"{self.state.name}.toml"
             config.write_text(self._toml)
             command += ["--config", str(config)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.log.open("ab"))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         deadline = time.monotonic() + 30
         while not (found := list(self.state.glob("serve-*.json"))) or not found[0].read_text():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -63,6 +66,10 @@ class Pannier:
     @property
     def client_url(self) -> str:
         return str(self._runtime["client_url"])
+
+    @property
+    def client_port(self) -> int:
+        return self._port
 
     def mint(self, *files: str, **more: Any) -> dict[str, Any]:
         """Ask for a token, and return the manager's answer."""
@@ -87,7 +94,8 @@ class Pannier:
 
     def fetch(self, url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """GET, and return status, headers (lower-case names) and body; refusals too."""
-        request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(url, headers=sent)
         try:
             with urllib.request.urlopen(request, timeout=120) as response:
                 return response.status, {k.lower(): v for k, v in response.headers.items()}, response.read()

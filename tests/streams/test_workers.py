@@ -60,3 +60,18 @@ async def test_a_cancelled_caller_takes_back_a_call_that_has_not_begun(workers: 
     await busy
     await workers.run(int)
     assert not called.is_set()
+
+
+async def test_what_gives_things_back_is_called_even_for_a_caller_that_is_cancelled(workers: Workers) -> None:
+    """Or a client that leaves at the very end would keep a descriptor here."""
+    leave, called = threading.Event(), threading.Event()
+    busy = asyncio.create_task(workers.run(leave.wait, 10))
+    giving_back = asyncio.create_task(workers.surely(called.set))
+    await asyncio.sleep(0.02)
+    giving_back.cancel()
+    await asyncio.sleep(0.02)
+    leave.set()
+    with pytest.raises(asyncio.CancelledError):
+        await giving_back
+    await busy
+    assert called.is_set()

@@ -30,7 +30,7 @@ from pannier.protocol.conditions import (
     parse_etag,
 )
 from pannier.protocol.disposition import attachment
-from pannier.protocol.ranges import content_range, unsatisfied_range
+from pannier.protocol.ranges import content_range, parse_range, unsatisfied_range
 from pannier.services.archives import Archives, Grant
 from pannier.streams.archive import ArchiveReader
 from pannier.streams.workers import Workers
@@ -124,7 +124,7 @@ def _token(query: TokenQuery, context: Context) -> str:
 
 def _continued(conditions: Conditions, method: str, pinned: str | None) -> str | None:
     """Return the ETag of the archive that a range goes on with."""
-    if method != "GET" or conditions.range is None:
+    if method != "GET" or parse_range(conditions.range) is None:
         return None
     if conditions.if_range is None:
         return pinned

@@ -144,12 +144,15 @@ async def _context(context: Context, limit: BodyLimit) -> Context:
 
 async def _body(model: type[ModelT], context: Context, limit: BodyLimit) -> BodyParam[ModelT]:
     received = bytearray()
-    async for data in context.request.content.iter_any():
-        received += data
-        if len(received) > limit.bytes:
-            raise LimitExceeded(
-                "bytes of the request body", measured=len(received), limit=limit.bytes, setting=limit.setting
-            )
+    try:
+        async for data in context.request.content.iter_any():
+            received += data
+            if len(received) > limit.bytes:
+                raise LimitExceeded(
+                    "bytes of the request body", measured=len(received), limit=limit.bytes, setting=limit.setting
+                )
+    except web.RequestPayloadError:
+        raise UnreadableBody("the body is not encoded as its headers say") from None
     if len(received) > _PARSED_ON_THE_LOOP:
         return BodyParam(await asyncio.to_thread(_parse_body, model, bytes(received)))
     return BodyParam(_parse_body(model, bytes(received)))

@@ -1,4 +1,4 @@
-"""What happens around every handler: the request's number, one error shape, the access log, who may ask, draining."""
+"""What happens around every handler: one error shape, the access log, who may ask, draining."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from pannier.api.problems import answer, answer_bug, answer_http, respond
-from pannier.api.requests import DELIVERY, REQUEST_ID, Delivery, Network, client_address, new_id
+from pannier.api.requests import DELIVERY, REQUEST_ID, Delivery, Network, client_address
 from pannier.errors import Draining, ManagerForbidden, PannierError, VolumeFailed
 
 MANAGER_SECRET_HEADER = "X-BackendAI-Storage-Auth-Token"  # noqa: S105 - the name of a header
@@ -55,14 +55,13 @@ class Drain:
 
 
 def outermost(trusted: Sequence[Network]) -> Middleware:
-    """Number each request, turn every failure into a problem document, and write the access log.
+    """Turn every failure into a problem document, and write the access log.
 
     The log names the path, never the query: a token stands there.
     """
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = new_id()
         began = time.monotonic()
         response: web.StreamResponse | None = None
         try:

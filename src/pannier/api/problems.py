@@ -181,8 +181,8 @@ def answer(error: PannierError, request_id: str) -> Answer:
     return Answer(problem, headers)
 
 
-def answer_http(error: web.HTTPException, request_id: str) -> Answer:
-    """Return what is said where aiohttp itself refuses: no such route, another method."""
+def answer_http(error: web.HTTPException, request_id: str, detail: str | None = None) -> Answer:
+    """Return what is said where aiohttp itself refuses: no such route, another method, no HTTP."""
     tail = _STATUS_TYPES.get(error.status, "generic-bad-request" if error.status < 500 else "storage/generic")
     wire = "/" in tail or tail.startswith("generic-")
     headers = {name: error.headers[name] for name in ("Allow", "Location") if name in error.headers}
@@ -190,6 +190,7 @@ def answer_http(error: web.HTTPException, request_id: str) -> Answer:
         type=(_WIRE if wire else _OURS) + tail,
         title=http.HTTPStatus(error.status).phrase,
         status=error.status,
+        detail=detail,
         request=request_id,
         error_code="storage-proxy_request_" + http.HTTPStatus(error.status).phrase.lower().replace(" ", "-"),
     )

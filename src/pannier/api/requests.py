@@ -53,15 +53,16 @@ def new_id() -> str:
 def client_address(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
     """Return the address of the client, seen through the proxies that are trusted.
 
-    ``X-Forwarded-For`` is believed from the right as long as the hop that wrote it is trusted.
+    ``X-Forwarded-For`` is believed from the right as long as the hop that wrote it is trusted and wrote an address.
     """
     address = request.remote or ""
     hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
     for hop in reversed([hop.strip() for hop in hops if hop.strip()]):
-        if not _is_trusted(address, trusted):
+        parsed = _parse(hop)
+        if parsed is None or not _is_trusted(address, trusted):
             break
-        address = hop
-    return address if _parse(address) else (request.remote or "")
+        address = str(parsed)
+    return address
 
 
 def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:

@@ -3,7 +3,7 @@ r"""Entry names: which bytes of a path stay, which are replaced, and what is wor
 Bytes are kept. Replaced, visibly and never silently, are only those that could climb out or confuse on some platform:
 a backslash (a separator on Windows), control characters, a leading drive letter's colon, and bytes that are not UTF-8.
 The replacement is an inert character; it can therefore never *make* a separator or a ``..``. Names that become equal by
-that get a visible ``(2)``.
+that get a visible ``(2)``; those that become longer than a file system takes are shortened.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from enum import StrEnum
 LONGEST = 0xFFFF
 """Bytes an entry name may have in a ZIP record (APPNOTE 4.4.10)."""
 
+LONGEST_COMPONENT = 255
+"""Bytes of a name between two slashes that most file systems take; what is renamed here is never longer."""
+
+_LONGEST_SUFFIX = 32
+
 
 class Rename(StrEnum):
     """Why an entry's name differs from its path."""
@@ -24,6 +29,7 @@ class Rename(StrEnum):
     CONTROL = "control-character"
     DRIVE = "drive-letter"
     NOT_UTF8 = "not-utf-8"
+    SHORTENED = "shortened"
     CLASH = "same-name"
 
 
@@ -92,12 +98,17 @@ def entry_names(paths: Sequence[bytes]) -> dict[int, tuple[bytes, tuple[Rename, 
             if parent in renamed and component not in renamed[parent]:
                 taken[parent].add(component)
     for parent, components in renamed.items():
+        numbers: dict[bytes, int] = {}  # where the search for a free one goes on: a crowd of equal names stays cheap
         for component in sorted(components):
             safe, reasons = components[component]
-            free = _free_name(safe, taken[parent])
+            fitting = _fit(*_split_suffix(safe))
+            if fitting != safe:
+                reasons = (*reasons, Rename.SHORTENED)
+            free, numbers[fitting] = _free_name(fitting, taken[parent], numbers.get(fitting, 2))
             taken[parent].add(free)
-            if free != safe:
-                components[component] = (free, (*reasons, Rename.CLASH))
+            if free != fitting:
+                reasons = (*reasons, Rename.CLASH)
+            components[component] = (free, reasons)
     return {i: _rename(paths[i], renamed) for i in unsafe}
 
 
@@ -162,13 +173,23 @@ def _rename(
     return b"/".join(components), tuple(reasons)
 
 
-def _free_name(name: bytes, taken: set[bytes]) -> bytes:
+def _free_name(name: bytes, taken: set[bytes], number: int) -> tuple[bytes, int]:
+    """Return the name, numbered from ``number`` on if it is taken, and the number to go on with."""
     if name not in taken:
-        return name
-    stem, dot, suffix = name.rpartition(b".")
-    if not stem:
-        stem, dot, suffix = name, b"", b""
-    number = 2
-    while (candidate := b"%s (%d)%s%s" % (stem, number, dot, suffix)) in taken:
+        return name, number
+    stem, suffix = _split_suffix(name)
+    while (candidate := _fit(stem, b" (%d)%s" % (number, suffix))) in taken:
         number += 1
-    return candidate
+    return candidate, number + 1
+
+
+def _split_suffix(name: bytes) -> tuple[bytes, bytes]:
+    stem, dot, suffix = name.rpartition(b".")
+    return (stem, dot + suffix) if stem and len(suffix) <= _LONGEST_SUFFIX else (name, b"")
+
+
+def _fit(stem: bytes, ending: bytes) -> bytes:
+    """Join both, the stem cut between characters where they are too long."""
+    if len(stem) + len(ending) <= LONGEST_COMPONENT:
+        return stem + ending
+    return stem[: LONGEST_COMPONENT - len(ending)].decode("utf-8", "ignore").encode() + ending

@@ -19,10 +19,14 @@ VERSION = 1
 
 
 def arrange(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Put entries into the order of the archive: as planned, but never a Zip64 entry first.
+    """Put entries into the order of the archive: as planned, but for what two readers cannot take.
 
-    Safari's own unpacker keeps only the first member of an archive that begins with Zip64 (FIELD 4.2, rule 5).
+    Safari's own unpacker keeps only the first member of an archive that begins with a Zip64 entry, so the first that is
+    none moves to the front. Info-ZIP's unzip misreads the directory behind a file of exactly 4 GiB - 1 (the largest of
+    FAT32): it takes that true size for "see the Zip64 field" when it comes to the next. Such files go to the end.
     """
+    if any(entry.size == records.LIMIT_32 for entry in entries):
+        entries = sorted(entries, key=lambda entry: entry.size == records.LIMIT_32)
     if not entries or not records.needs_zip64(entries[0].size):
         return entries
     small = next((i for i, entry in enumerate(entries) if not records.needs_zip64(entry.size)), None)
@@ -38,7 +42,7 @@ class ZipLayout:
         """Lay out ``entries``; files of more than ``late_above`` bytes get a data descriptor (None: none do).
 
         Raises:
-            ValueError: ``late_above`` is below 4 GiB - 1: a descriptor on a small entry is not read by all readers.
+            ValueError: ``late_above`` is below 4 GiB - 2: a descriptor on a small entry is not read by all readers.
         """
         if late_above is not None and late_above < records.LIMIT_32 - 1:
             raise ValueError("late_above must be at least 4 GiB - 2: smaller entries never get a data descriptor")

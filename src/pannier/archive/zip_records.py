@@ -59,8 +59,9 @@ def needs_zip64(size: int) -> bool:
 
 
 def _time_extra(mtime: int) -> bytes:
-    # Info-ZIP's extended timestamp: flags say mtime only; signed 32 bits, left out where the time does not fit
-    if -(1 << 31) <= mtime < 1 << 31:
+    # Info-ZIP's extended timestamp: flags say mtime only. Its 32 bits are signed, but 7-Zip and bsdtar read a time
+    # before 1970 as one after 2038: where readers would differ it is left out, and the DOS time stands alone.
+    if 0 <= mtime < 1 << 31:
         return _TIME_EXTRA.pack(0x5455, 5, 1, mtime)
     return b""
 

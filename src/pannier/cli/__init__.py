@@ -6,8 +6,6 @@ code of ``outcomes.ExitCode``; a traceback means a bug.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -16,7 +14,7 @@ import typer
 from pannier import __version__
 from pannier.cli import check, link, proxy, serve
 from pannier.cli.outcomes import ExitCode, Failure
-from pannier.cli.terminal import note, result
+from pannier.cli.terminal import ReaderGone, note, result
 from pannier.errors import PannierError
 
 _EXAMPLE = "\b\nExample:\n  pannier serve ~/trip     # in one terminal\n  pannier link trip/2026   # in another"
@@ -63,13 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _app()(args=arguments, prog_name="pannier", standalone_mode=False)
     except typer.TyperException as error:
         return _complain(_usage(error), ExitCode(error.exit_code))
+    except ReaderGone as failure:
+        return failure.code
     except Failure as failure:
         return _complain(str(failure), failure.code)
     except PannierError as error:
         return _complain("\npannier: ".join([str(error), *getattr(error, "__notes__", [])]), ExitCode.FAILED)
-    except BrokenPipeError:  # the reader of stdout has gone; what is still buffered must not raise again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.CTRL_C
     return code if isinstance(code, int) else ExitCode.DONE

@@ -1,4 +1,4 @@
-"""``pannier check-config``: read the settings as a start would, and say what is in force."""
+"""``pannier check-config``: take the settings as a start would, and say what is in force."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import typer
 
 from pannier.cli.outcomes import ExitCode
 from pannier.cli.terminal import counted, note, result
+from pannier.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from pannier.config import Settings
 
 EXAMPLE = "\b\nExample:\n  pannier check-config --config storage-proxy.toml"
 
@@ -27,6 +30,7 @@ def check_config(
     from pannier.config import load
 
     settings = load(config)
+    rehearse(settings)
     for line in in_force(settings):
         result(line)
     warnings = settings.warnings()
@@ -34,6 +38,26 @@ def check_config(
         note(f"warning: {warning}")
     note(f"settings are valid, {counted(len(warnings), 'warning')}")
     return ExitCode.DONE
+
+
+def rehearse(settings: Settings) -> None:
+    """Do what a start does with the settings beyond reading them: open the volumes, take the key of the tokens.
+
+    A volume whose directory is not there now may be mounted later, and somewhere else: that is only warned about.
+
+    Raises:
+        ConfigInvalid: A start would fail.
+    """
+    from pannier.tokens import PydanticJWT
+    from pannier.volumes.registry import VolumeSpec, open_volume
+
+    PydanticJWT(settings.storage_proxy.secret.get_secret_value())
+    for name, volume in settings.volume.items():
+        try:
+            open_volume(VolumeSpec(name, volume.backend, volume.path, volume.options)).close()
+        except ConfigInvalid as error:
+            if error.key != f"volume.{name}.path" or volume.path.is_dir():
+                raise
 
 
 def in_force(model: BaseModel, above: tuple[str, ...] = ()) -> Iterator[str]:

@@ -7,6 +7,7 @@ import os
 import posixpath
 import shlex
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ import typer
 from pannier.cli.outcomes import ExitCode, Failure
 from pannier.cli.runtime import Running, RunningFolder, find_running
 from pannier.cli.terminal import counted, note, result
-from pannier.errors import OffenceCode
+from pannier.errors import ConfigInvalid, OffenceCode
 from pannier.quantities import show_bytes, show_size
 
 EXAMPLE = "\b\nExample:\n  pannier link trip/2026 trip/data --exclude '*.tmp' --filename trip.zip"
@@ -75,7 +76,7 @@ def link(
         name = folder.name
         request: dict[str, Any] = {"volume": folder.volume, "virtual_folder_id": folder.folder_id, "files": files}
         options = {"filename": filename, "links": links, "exclude": exclude, "except": exceptions}
-        request |= {key: value for key, value in options.items() if value}
+        request |= {key: value for key, value in options.items() if value is not None and value != []}
         reply = _ask(server, request)
         url = f"{server.client_url}/download-archive?token={quote(str(reply['token']), safe='')}"
     except Refused as refusal:
@@ -84,23 +85,27 @@ def link(
         for line in refused_lines(refusal.problem, name):
             note(line)
         return ExitCode.REFUSED
-    except Failure as failure:
-        if as_json:
-            problem = failure.problem if isinstance(failure, Declined) else {"type": "failed", "title": str(failure)}
-            return _json_failure(problem, failure.code)
-        raise
+    except (Failure, ConfigInvalid) as failure:
+        if not as_json:
+            raise
+        problem = failure.problem if isinstance(failure, Declined) else {"type": "failed", "title": str(failure)}
+        return _json_failure(problem, failure.code if isinstance(failure, Failure) else ExitCode.FAILED)
     if as_json:
         told = {key: reply[key] for key in ("plan", "entries", "length", "etag") if reply.get(key) is not None}
         result(json.dumps({"ok": True, "url": url, **told}))
         return ExitCode.DONE
     result(url)
-    entries, length = reply.get("entries"), reply.get("length")
-    if isinstance(entries, int) and isinstance(length, int):
-        size = f"{show_bytes(length)} ({show_size(length)})" if length >= 1024 else show_bytes(length)
-        note(f"{counted(entries, 'entry', 'entries')} · archive {size}")
-    else:
-        note("counting still runs")
+    note(counted_line(reply))
     return ExitCode.DONE
+
+
+def counted_line(reply: Mapping[str, Any]) -> str:
+    """Return what is known of an archive when its link is made."""
+    entries, length = reply.get("entries"), reply.get("length")
+    if not isinstance(entries, int) or not isinstance(length, int):
+        return "counting still runs"
+    size = f"{show_bytes(length)} ({show_size(length)})" if length >= 1024 else show_bytes(length)
+    return f"{counted(entries, 'entry', 'entries')} · archive {size}"
 
 
 class Declined(Failure):
@@ -128,7 +133,8 @@ class _Place:
 def _servers(state: Path | None) -> list[Running]:
     from pannier.config.settings import default_state_path
 
-    folder = state or Path(os.environ.get("PANNIER_STATE__PATH") or default_state_path())
+    named = state or os.environ.get("PANNIER_STATE__PATH")
+    folder = Path(named).expanduser() if named else default_state_path()
     known = find_running(folder)
     servers = [server for server in known if _answers(server)]
     if not servers:
@@ -209,12 +215,16 @@ def _ask(server: Running, request: Mapping[str, Any]) -> dict[str, Any]:
         Declined: The server says no for another reason.
         Failure: No answer, or one that is none of ours.
     """
-    headers = {"Content-Type": "application/json", _SECRET_HEADER: server.manager_secret}
+    secret = server.manager_secret.encode().decode("latin-1")  # which turns it into the same bytes again
+    headers = {"Content-Type": "application/json", _SECRET_HEADER: secret}
     asked = urllib.request.Request(  # noqa: S310 - the URL is of our own runtime file
         f"{server.manager_url}{_ROUTE}", json.dumps(request).encode("ascii"), headers, method="POST"
     )
     # a proxy named in the environment is for elsewhere: the server is on this machine
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if server.manager_certificate:
+        handlers.append(urllib.request.HTTPSHandler(context=_only(server.manager_certificate)))
+    opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(asked, timeout=_TIMEOUT) as answer:
             reply = _document(answer.read(_LARGEST_ANSWER))
@@ -232,6 +242,15 @@ def _ask(server: Running, request: Mapping[str, Any]) -> dict[str, Any]:
     return reply
 
 
+def _only(certificate: str) -> ssl.SSLContext:
+    """Trust this one certificate, whoever issued it and for whatever name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=certificate)
+    return context
+
+
 def _document(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
@@ -247,8 +266,8 @@ def _json_failure(problem: Mapping[str, Any], code: ExitCode) -> int:
 
 def refused_lines(problem: Mapping[str, Any], folder: str) -> list[str]:
     """Return a refusal for people: how many, each with its reason, and the options that leave them out."""
-    offenders, total = _offenders(problem)
-    entries = problem.get("entries")
+    offenders = [each for each in problem.get("offenders", ()) if isinstance(each, dict) and "path" in each]
+    total, entries = problem.get("total", len(offenders)), problem.get("entries")
     among = f" of {counted(entries, 'entry', 'entries')}" if isinstance(entries, int) else ""
     what = f"{total:,}{among}" if among else counted(total, "entry", "entries")
     lines = [f"refused: {what} cannot be included; nothing was sent"]
@@ -267,17 +286,3 @@ def refused_lines(problem: Mapping[str, Any], folder: str) -> list[str]:
     if options:
         lines.append(f"leave them out with: {' '.join(options)}{' …' if total > len(shown) else ''}")
     return lines
-
-
-def _offenders(problem: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
-    """Return what a problem document lists, as a list or as a page, beside its own members or in ``data``."""
-    data = problem.get("data")
-    for members in (problem, data if isinstance(data, Mapping) else {}):
-        listed = members.get("offenders")
-        page = listed if isinstance(listed, Mapping) else {"items": listed, "total": members.get("total")}
-        found = page.get("items")
-        if isinstance(found, list):
-            items = [each for each in found if isinstance(each, dict) and "path" in each]
-            total = page.get("total")
-            return items, total if isinstance(total, int) else len(items)
-    return [], 0

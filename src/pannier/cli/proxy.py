@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pannier import __version__
-from pannier.cli.serve import drain_note
-from pannier.cli.terminal import counted, note
+from pannier.cli.hosting import host, listener_rows, volume_rows
+from pannier.cli.terminal import announce, counted
 
 if TYPE_CHECKING:
     from pannier.config import Settings
@@ -19,27 +19,26 @@ EXAMPLE = "\b\nExample:\n  pannier proxy --config storage-proxy.toml"
 
 
 def proxy(
-    config: Annotated[Path, typer.Option(metavar="FILE", envvar="PANNIER_CONFIG", help="TOML file with the settings.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", envvar="PANNIER_CONFIG", help="TOML file; without it, the environment alone."),
+    ] = None,
 ) -> int:
     """Run the storage proxy that a manager talks to."""
-    from pannier import server
     from pannier.config import load
 
     settings = load(config)
 
     def ready(listening: Listening) -> None:
         for line in in_force(settings, listening):
-            note(line)
+            announce(line)
 
-    return server.run(settings, on_ready=ready, on_drain=drain_note(settings.drain_seconds))
+    return host(settings, ready)
 
 
 def in_force(settings: Settings, listening: Listening) -> list[str]:
     """Return what a start says: listeners, volumes, warnings."""
-    rows = [("client", listening.client_url), ("manager", listening.manager_url)]
-    rows += [("internal", listening.internal_url)] if listening.internal_url else []
-    rows += [("volume", f"{name}: {volume.backend} {volume.path}") for name, volume in settings.volume.items()]
-    rows += [("state", str(settings.state.path))]
+    rows = [*listener_rows(settings, listening), *volume_rows(settings), ("state", str(settings.state.path))]
     rows += [("warning", warning) for warning in settings.warnings()]
     rows += [] if settings.volume else [("warning", "volume: none is configured, so there is nothing to serve")]
     lines = [f"pannier {__version__}: {counted(len(settings.volume), 'volume')}"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 from pannier.errors import ConfigInvalid
 
 _SECRETS, _LOCK = "secrets.json", "secrets.lock"
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _LARGEST_FILE = 2**24
 _SECRET_BYTES = 32
 _SHORTEST_SECRET = 43
@@ -59,6 +61,8 @@ class Running:
     manager_url: str
     manager_secret: str
     folders: tuple[RunningFolder, ...]
+    manager_certificate: str = ""
+    """In PEM, where the manager listener speaks TLS: it is rarely issued for the address that is asked here."""
 
     def __repr__(self) -> str:
         return f"Running(pid={self.pid}, manager_url={self.manager_url!r}, folders={self.folders!r})"
@@ -142,6 +146,12 @@ def _read(path: Path) -> Any:
             return json.loads(file.read(_LARGEST_FILE))
         except (ValueError, RecursionError):
             return None
+
+
+def first_certificate(pem: str) -> str:
+    """Return the first certificate of a PEM file, the listener's own; not its key, which may stand there too."""
+    found = _CERTIFICATE.search(pem)
+    return found[0] if found else ""
 
 
 def write_running(folder: Path, running: Running) -> Path:

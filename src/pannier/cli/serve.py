@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -13,9 +13,20 @@ from urllib.parse import quote
 import typer
 
 from pannier import __version__
+from pannier.cli import hosting
+from pannier.cli.hosting import listener_rows, volume_rows
 from pannier.cli.outcomes import ExitCode, Failure
-from pannier.cli.runtime import Running, RunningFolder, keep_secrets, prepare_state, remove_running, write_running
-from pannier.cli.terminal import counted, note, result, tilde
+from pannier.cli.runtime import (
+    Running,
+    RunningFolder,
+    Secrets,
+    first_certificate,
+    keep_secrets,
+    prepare_state,
+    remove_running,
+    write_running,
+)
+from pannier.cli.terminal import announce, counted, tilde
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
 
@@ -25,8 +36,10 @@ if TYPE_CHECKING:
 
 EXAMPLE = "\b\nExample:\n  pannier serve ~/trip ~/music --port 8080"
 
-_FLAGS = {"api.client.service-addr": "--port", "api.manager.service-addr": "--manager-port"}
+_FLAGS = {"api.client.service-addr": "--host, --port", "api.manager.service-addr": "--manager-port"}
 _PLACEHOLDER = "x" * 43
+_LONGEST_NAME = 64
+"""Characters; as for the volumes of the settings."""
 _LIFETIME = "1d"
 
 
@@ -55,34 +68,34 @@ def serve(
     ] = None,
 ) -> int:
     """Serve directories of this machine, each as one folder."""
-    from pannier import server
-
-    folders = served_folders(paths)
+    flags: dict[str, Any] = {"state": {"path": state}} if state else {}
+    configured = _load(config, Secrets(_PLACEHOLDER, _PLACEHOLDER), flags)  # where secrets are kept is a setting
+    folders = served_folders(paths, configured.volume)
+    flags["api"] = _listeners(configured, host, port, manager_port)
+    runtime_files: list[Path] = []
     try:
-        settings = _settings(config, host, port, manager_port, state)
-        runtime_files: list[Path] = []
+        prepare_state(configured.state.path)
+        settings = _load(config, keep_secrets(configured.state.path), flags)
 
         def ready(listening: Listening) -> None:
             runtime_files.append(write_running(settings.state.path, _running(settings, folders, listening)))
             for line in in_force(settings, folders, listening):
-                result(line)
+                announce(line)
 
-        try:
-            return server.run(
-                settings, folders=folders, internal=False, on_ready=ready, on_drain=drain_note(settings.drain_seconds)
-            )
-        finally:
-            for each in runtime_files:
-                remove_running(each)
+        return hosting.host(settings, ready, folders=folders, internal=False)
     except ConfigInvalid as error:
-        flag = _FLAGS.get(error.key)
-        if flag is None:
+        if error.key not in _FLAGS:
             raise
-        raise Failure(f"{error.key}: {error.reason}; choose another one with {flag}") from None
+        raise Failure(f"{error} ({_FLAGS[error.key]})") from None
+    finally:
+        for each in runtime_files:
+            remove_running(each)
 
 
-def served_folders(paths: Sequence[Path]) -> list[ServedFolder]:
+def served_folders(paths: Sequence[Path], taken: Collection[str] = ()) -> list[ServedFolder]:
     """Return one folder for each directory: named by its base name, identified by its real path.
+
+    A name that is among those taken, or was given to an earlier folder, gets a number.
 
     Raises:
         Failure: Two of the paths are the same directory.
@@ -90,7 +103,7 @@ def served_folders(paths: Sequence[Path]) -> list[ServedFolder]:
     from pannier.server import ServedFolder
 
     folders: list[ServedFolder] = []
-    names: set[str] = set()
+    names = set(taken)
     seen: dict[str, Path] = {}
     for path in paths:
         real = os.path.realpath(path)
@@ -98,6 +111,7 @@ def served_folders(paths: Sequence[Path]) -> list[ServedFolder]:
             raise Failure(f"{str(path)!r} and {str(seen[real])!r} are one directory; name it once", ExitCode.USAGE)
         seen[real] = path
         base = os.fsencode(os.path.basename(os.path.abspath(path)) or "root").decode("utf-8", "backslashreplace")
+        base = base[:_LONGEST_NAME]
         name, number = base, 1
         while name in names:
             number += 1
@@ -112,73 +126,69 @@ def folder_id(real_path: str) -> FolderId:
     return FolderId(None, uuid.uuid5(uuid.NAMESPACE_URL, f"file://{quote(os.fsencode(real_path))}"))
 
 
-def _settings(
-    config: Path | None, host: str | None, port: int | None, manager_port: int | None, state: Path | None
-) -> Settings:
-    """Load twice: where the secrets are kept is itself a setting."""
-    from pannier.config import Address, load
+def _load(config: Path | None, kept: Secrets, flags: dict[str, Any]) -> Settings:
+    from pannier.config import load
 
-    def fallbacks(token: str, manager: str) -> dict[str, Any]:
-        proxy = {"secret": token, "session_expire": _LIFETIME}
-        return {"storage_proxy": proxy, "api": {"manager": {"secret": manager}}}
+    proxy = {"secret": kept.token, "session_expire": _LIFETIME}
+    return load(config, fallbacks={"storage_proxy": proxy, "api": {"manager": {"secret": kept.manager}}}, **flags)
 
-    flags: dict[str, Any] = {"state": {"path": state}} if state else {}
-    base = load(config, fallbacks=fallbacks(_PLACEHOLDER, _PLACEHOLDER), **flags)
-    client, manager = base.api.client.service_addr, base.api.manager.service_addr
-    flags["api"] = {
+
+def _listeners(configured: Settings, host: str | None, port: int | None, manager_port: int | None) -> dict[str, Any]:
+    client, manager = configured.api.client.service_addr, configured.api.manager.service_addr
+    # the internal listener is not opened here, so its address must not clash with one that is
+    internal = _replaced(manager, "127.0.0.1", 0)
+    return {
         "client": {"service_addr": _replaced(client, host, port)},
-        # the internal listener is not opened here, so its address must not clash with one that is
-        "manager": {"service_addr": _replaced(manager, None, manager_port), "internal_addr": Address("127.0.0.1", 0)},
+        "manager": {"service_addr": _replaced(manager, None, manager_port), "internal_addr": internal},
     }
-    prepare_state(base.state.path)
-    kept = keep_secrets(base.state.path)
-    return load(config, fallbacks=fallbacks(kept.token, kept.manager), **flags)
 
 
-def _replaced(address: Address, host: str | None, port: int | None) -> dict[str, Any]:
-    return {"host": address.host if host is None else host, "port": address.port if port is None else port}
+def _replaced(address: Address, host: str | None, port: int | None) -> Address:
+    given = {"host": address.host if host is None else host, "port": address.port if port is None else port}
+    try:
+        return type(address).parse(given)
+    except ValueError:  # typer has judged the port
+        way_out = "write it like 127.0.0.1, ::1 or desk.example"
+        raise Failure(f"--host: {host!r} is no name or address of a host; {way_out}", ExitCode.USAGE) from None
 
 
 def _running(settings: Settings, folders: Sequence[ServedFolder], listening: Listening) -> Running:
     served = (RunningFolder(each.name, str(each.path), each.name, str(each.folder_id)) for each in folders)
     secret = settings.api.manager.secret.get_secret_value()
-    return Running(os.getpid(), __version__, listening.client_url, listening.manager_url, secret, tuple(served))
+    cert = settings.api.manager.ssl_cert if settings.api.manager.ssl_enabled else None
+    certificate = first_certificate(cert.read_text("latin-1")) if cert else ""
+    return Running(
+        os.getpid(), __version__, listening.client_url, listening.manager_url, secret, tuple(served), certificate
+    )
 
 
 def in_force(settings: Settings, folders: Sequence[ServedFolder], listening: Listening) -> list[str]:
     """Return what a start says: every line is true of this process."""
-    from pannier.config.settings import default_state_path
-
     width = max(8, *(len(folder.name) for folder in folders)) + 2
-    host = settings.api.client.service_addr
-    reach = "this machine only; --host 0.0.0.0 opens it to the network"
-    if not host.is_loopback:
-        where = "every machine that reaches this one" if host.is_wildcard else f"every machine that reaches {host.host}"
-        reach = f"{where}{'' if settings.api.client.ssl_enabled else ', without TLS'}; only a link opens anything"
     state = settings.state.path
-    elsewhere = "" if state == default_state_path() else f"--state {shlex.quote(str(state))} "
+    elsewhere = f"--state {shlex.quote(str(state))} " if "path" in settings.state.model_fields_set else ""
     rows = [
         *((folder.name, tilde(folder.path)) for folder in folders),
-        ("client", listening.client_url),
-        ("manager", listening.manager_url),
+        *volume_rows(settings),
+        *listener_rows(settings, listening),
         ("link", f"pannier link {elsewhere}{shlex.quote(folders[0].name)}    (or paths inside it)"),
         ("state", tilde(state)),
-        ("reach", reach),
+        ("reach", _reach(settings)),
+        *(("warning", warning) for warning in settings.warnings()),
     ]
-    lines = [f"pannier {__version__}: {counted(len(folders), 'folder')}"]
-    lines += [f"  {name:<{width}}{value}" for name, value in rows]
-    return [*lines, *(f"  {'warning':<{width}}{warning}" for warning in settings.warnings())]
+    return [
+        f"pannier {__version__}: {counted(len(folders), 'folder')}",
+        *(f"  {name:<{width}}{value}" for name, value in rows),
+    ]
 
 
-def drain_note(seconds: float) -> Callable[[int], None]:
-    """Return what says, at a stop signal, how many downloads it waits for, and for how long."""
-
-    def say(downloads: int) -> None:
-        if downloads:
-            verb, them = ("has", "it") if downloads == 1 else ("have", "them")
-            limit = f"up to {seconds:g} s to finish; press again to cut {them}"
-            note(f"stopping: {counted(downloads, 'download')} {verb} {limit}")
-        else:
-            note("stopping: no download runs")
-
-    return say
+def _reach(settings: Settings) -> str:
+    client = settings.api.client
+    if client.service_addr.is_loopback:
+        return "this machine only; --host 0.0.0.0 opens it to the network"
+    host = client.service_addr.host
+    where = "every machine that reaches " + ("this one" if client.service_addr.is_wildcard else host)
+    reach = f"{where}{'' if client.ssl_enabled else ', without TLS'}; only a link opens anything"
+    if client.service_addr.is_wildcard and not client.public_url:
+        reach += "; links name 127.0.0.1 until api.client.public-url says how others reach it"
+    return reach

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -31,68 +28,26 @@ from typing_extensions import override
 from pannier.config.addresses import Address
 from pannier.config.complaints import complaint, complaints_of, toml_key
 from pannier.config.sources import drop_foreign, read_environment, read_file
+from pannier.config.values import (
+    MAKE_SECRET,
+    LocalPath,
+    Networks,
+    Origins,
+    PathPrefix,
+    PublicUrl,
+    VolumeName,
+    check_certificate,
+    check_header,
+    secret_bytes,
+)
+from pannier.errors import ConfigInvalid
 from pannier.quantities import DAY, GIB, MIB, YEAR, Duration, Size
 
 NOT_USED: dict[str, Any] = {"used": False}
 """Marks a field that is taken, so that a site's file keeps working, but that nothing acts on yet."""
 
-_MAKE = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 _SHORTEST_TOKEN_SECRET = 32
 _SHORTEST_MANAGER_SECRET, _GOOD_MANAGER_SECRET = 16, 32
-
-
-def _split(value: object) -> object:
-    """Take ``a, b`` from the environment for a list."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _expand(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _prefix(value: str) -> str:
-    bare = value.strip("/")
-    if any(not c.isascii() or not (c.isalnum() or c in "-._~/") for c in bare) or "//" in bare:
-        raise complaint("", f"{value!r} is no path prefix", 'write it like "/files": letters, digits and - . _ ~')
-    if {".", ".."} & set(bare.split("/")):
-        raise complaint("", f"{value!r} climbs", "leave out the parts . and ..")
-    return f"/{bare}" if bare else ""
-
-
-def _public_url(value: str) -> str:
-    way_out = 'write it like "https://files.example.com/store"'  # the value is not shown: it may hold a password
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # raises for a port that is none
-    except ValueError:
-        raise complaint("", "is no base URL", way_out) from None
-    extra = parts.query or parts.fragment or parts.username is not None or not value.isprintable()
-    if parts.scheme not in ("http", "https") or not parts.hostname or extra:
-        raise complaint("", "is no base URL", way_out)
-    return value.rstrip("/")
-
-
-def _origin(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        parts = urlsplit("")
-    if value != f"{parts.scheme}://{parts.netloc}" or not parts.scheme or not parts.hostname or "@" in value:
-        way_out = 'write it like "https://app.example.com"; an empty list allows every origin, without credentials'
-        raise complaint("", f"{value!r} is no origin", way_out)
-    return value.lower()
-
-
-def _volume_name(value: str) -> str:
-    if not value or "/" in value or not value.isprintable() or len(value) > 64:
-        raise complaint("", f"{value!r} is no name for a volume", "use 1 to 64 printable characters without /")
-    return value
-
-
-LocalPath = Annotated[Path, AfterValidator(_expand)]
-VolumeName = Annotated[str, AfterValidator(_volume_name)]
-Networks = Annotated[list[IPv4Network | IPv6Network], BeforeValidator(_split)]
-Origins = Annotated[list[Annotated[str, AfterValidator(_origin)]], BeforeValidator(_split)]
 
 
 class Section(BaseModel):
@@ -135,9 +90,9 @@ class StorageProxySettings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> StorageProxySettings:
-        length = len(self.secret.get_secret_value().encode())
+        length = secret_bytes(self.secret)
         if length < _SHORTEST_TOKEN_SECRET:
-            raise complaint("secret", f"has {length} bytes, tokens need at least {_SHORTEST_TOKEN_SECRET}", _MAKE)
+            raise complaint("secret", f"has {length} bytes, tokens need at least {_SHORTEST_TOKEN_SECRET}", MAKE_SECRET)
         return self
 
 
@@ -152,15 +107,7 @@ class ListenerSettings(Section):
     @model_validator(mode="after")
     def _check(self) -> ListenerSettings:
         if self.ssl_enabled:
-            for key, path in (("ssl-cert", self.ssl_cert), ("ssl-privkey", self.ssl_privkey)):
-                if path is None:
-                    raise complaint(key, "is missing while ssl-enabled is true", "name the PEM file, or switch TLS off")
-                try:
-                    with path.open("rb"):
-                        pass
-                except OSError as error:
-                    reason = f"{str(path)!r} cannot be read ({error.strerror})"
-                    raise complaint(key, reason, "name a readable PEM file, or set ssl-enabled to false") from None
+            check_certificate(self.ssl_cert, self.ssl_privkey)
         return self
 
 
@@ -168,12 +115,10 @@ class ClientSettings(ListenerSettings):
     """The listener that browsers and SDKs reach."""
 
     service_addr: Address = Field(Address("127.0.0.1", 6021), description="Address to listen on.")
-    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+    public_url: PublicUrl | None = Field(
         None, description="Base URL under which clients reach this listener, when a reverse proxy stands before it."
     )
-    path_prefix: Annotated[str, AfterValidator(_prefix)] = Field(
-        "", description='Path that every client route starts with, such as "/files".'
-    )
+    path_prefix: PathPrefix = Field("", description='Path that every client route starts with, such as "/files".')
     trusted_proxies: Networks = Field(
         [], description="Addresses or networks of reverse proxies whose X-Forwarded-* headers count."
     )
@@ -191,9 +136,10 @@ class ManagerSettings(ListenerSettings):
 
     @model_validator(mode="after")
     def _check_secret(self) -> ManagerSettings:
-        length = len(self.secret.get_secret_value().encode())
+        length = secret_bytes(self.secret)
         if length < _SHORTEST_MANAGER_SECRET:
-            raise complaint("secret", f"has {length} bytes, at least {_SHORTEST_MANAGER_SECRET} needed", _MAKE)
+            raise complaint("secret", f"has {length} bytes, at least {_SHORTEST_MANAGER_SECRET} needed", MAKE_SECRET)
+        check_header(self.secret)
         return self
 
 
@@ -271,9 +217,19 @@ class ArchiveSettings(Section):
 
 
 def default_state_path() -> Path:
-    """Return where state is kept when no setting says: ``$XDG_STATE_HOME/pannier`` or ``~/.local/state/pannier``."""
+    """Return where state is kept when no setting says: ``$XDG_STATE_HOME/pannier`` or ``~/.local/state/pannier``.
+
+    Raises:
+        ConfigInvalid: There is no home, as in a container whose user nobody knows.
+    """
     base = os.environ.get("XDG_STATE_HOME", "")  # the XDG specification: a relative one is invalid and ignored
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "pannier"
+    if base.startswith("/"):
+        return Path(base, "pannier")
+    try:
+        return Path.home() / ".local" / "state" / "pannier"
+    except RuntimeError:
+        way_out = "set it, or XDG_STATE_HOME in the environment"
+        raise ConfigInvalid("state.path", "is not set, and this user has no home directory", way_out) from None
 
 
 class StateSettings(Section):
@@ -317,9 +273,12 @@ class Settings(BaseSettings):
     def warnings(self) -> list[str]:
         """Return what is allowed but should be looked at, one line each, without secrets."""
         found = [*self._remarks]
-        length = len(self.api.manager.secret.get_secret_value().encode())
+        for key, secret in (("storage-proxy", self.storage_proxy.secret), ("api.manager", self.api.manager.secret)):
+            if secret.get_secret_value().startswith("replace-me"):
+                found.append(f"{key}.secret: is the one of the sample file, which everybody knows; {MAKE_SECRET}")
+        length = secret_bytes(self.api.manager.secret)
         if length < _GOOD_MANAGER_SECRET:
-            found.append(f"api.manager.secret: has {length} bytes, {_GOOD_MANAGER_SECRET} are better; {_MAKE}")
+            found.append(f"api.manager.secret: has {length} bytes, {_GOOD_MANAGER_SECRET} are better; {MAKE_SECRET}")
         if self.storage_proxy.secret == self.api.manager.secret:
             found.append("api.manager.secret: is the same as storage-proxy.secret; give each its own")
         if not self.api.manager.service_addr.is_loopback and not self.api.manager.ssl_enabled:

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pannier.archive.entries import Entry
 from pannier.archive.etag import archive_etag
@@ -35,7 +36,8 @@ class PlanSettings:
         linger: Seconds a walk goes on when nobody waits for it.
         fresh_least, fresh_most: A plan is made again when it is older than 10 times its walk, within these seconds.
         late_checksum_above: Files of more bytes have their checksum after their content.
-        remembered_entries, remembered_plans: Most entries of all remembered plans together, and most plans.
+        remembered_entries, remembered_plans: Most entries (offenders and omissions count too) of all remembered plans
+            together, and most plans.
         remembered_seconds: How long an unused plan is remembered.
     """
 
@@ -66,6 +68,8 @@ class _Remembered:
     checked: float
     """When its files were last found unchanged. That says nothing of new ones."""
     used: float
+    checking: asyncio.Task[bool] | None = None
+    """Looking again at its files, for all who ask meanwhile."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +93,7 @@ class Plans:
         self._running: dict[Order, _Running] = {}
         self._remembered: OrderedDict[tuple[Order, str], _Remembered] = OrderedDict()
         self._latest: dict[Order, str] = {}
+        self._checks: set[asyncio.Task[bool]] = set()
 
     async def plan(self, order: Order, *, linger: bool = True, watch: Callable[[Progress], None] | None = None) -> Plan:
         """Return a plan that is fresh enough, walking if need be.
@@ -117,18 +122,21 @@ class Plans:
         """Whether all files of a remembered plan still are what they were; looks again only when that is due.
 
         A plan with a changed file is forgotten.
+
+        Raises:
+            FolderMissing, VolumeFailed: It cannot be told.
         """
         remembered = self._remembered.get((order, plan.tag))
         if remembered is None:
             return False
-        began = time.monotonic()
-        if began - remembered.checked <= self._good_for(plan):
+        if time.monotonic() - remembered.checked <= self._good_for(plan):
             return True
-        if not await self._workers.run(_agrees, order.place, plan):
-            self.forget(order, plan)
-            return False
-        remembered.checked = began
-        return True
+        if remembered.checking is None:
+            remembered.checking = check = asyncio.create_task(self._check(order, remembered))
+            self._checks.add(check)
+            check.add_done_callback(self._checks.discard)
+            check.add_done_callback(_seen)
+        return await asyncio.shield(remembered.checking)
 
     def forget(self, order: Order, plan: Plan) -> None:
         """Drop a plan that a source no longer agrees with."""
@@ -143,7 +151,9 @@ class Plans:
 
     async def close(self) -> None:
         """Cancel all walks and wait for their threads."""
-        tasks = []
+        tasks: list[asyncio.Task[Plan] | asyncio.Task[bool]] = [*self._checks]
+        for check in self._checks:
+            check.cancel()
         for running in self._running.values():
             running.progress.cancelled.set()
             if running.task is not None:
@@ -203,16 +213,27 @@ class Plans:
         del self._running[running.order]  # at once: whoever comes now must not wait for a cancelled walk
         running.progress.cancelled.set()
 
+    async def _check(self, order: Order, remembered: _Remembered) -> bool:
+        began = time.monotonic()
+        try:
+            agrees = await self._workers.run(_agrees, order.place, remembered.plan)
+        finally:
+            remembered.checking = None
+        if agrees:
+            remembered.checked = began
+        else:
+            self.forget(order, remembered.plan)
+        return agrees
+
     def _make(self, order: Order, progress: Progress) -> Plan:
         progress.began = time.monotonic()
         paths, unusable = roots(order.selection.files)
-        progress.offences += unusable
         volume = order.place.volume
         folder = order.place.open()
         try:
             clock = Clock(volume.now_ns, volume.clock_granularity_ns)
             walk = Walk(folder, rules(order.selection), self._settings.walk, clock, progress)
-            walked = walk.run(paths)
+            walked = walk.run(paths, unusable)
         finally:
             folder.close()
         offences = sorted(walked.offences)
@@ -266,10 +287,12 @@ class Plans:
     def _remember(self, order: Order, plan: Plan) -> Plan:
         now = time.monotonic()
         self._latest[order] = plan.tag
-        if (same := self._remembered.get((order, plan.tag))) is not None and plan.shape is not None:
-            # the plan that is known already has the checksums that were learnt
-            same.walked = same.checked = now
-            return self._use(order, same)
+        known = self._remembered.get((order, plan.tag))
+        if known is not None and known.plan.shape is not None and plan.shape is not None:
+            # The same archive: what was learnt of its content stays. What was left out may be other things by now.
+            shape, old = plan.shape, known.plan.shape
+            shape = replace(shape, checksums=old.checksums, unsettled=old.unsettled | shape.unsettled)
+            plan = replace(plan, shape=shape)
         self._remembered[order, plan.tag] = _Remembered(plan, walked=now, checked=now, used=now)
         self._remembered.move_to_end((order, plan.tag))
         self._evict(now)
@@ -277,7 +300,7 @@ class Plans:
 
     def _evict(self, now: float) -> None:
         settings = self._settings
-        held = sum(len(kept.plan.entries) for kept in self._remembered.values())
+        held = sum(_weight(kept.plan) for kept in self._remembered.values())
         while len(self._remembered) > 1:
             key, oldest = next(iter(self._remembered.items()))
             if (
@@ -286,7 +309,7 @@ class Plans:
                 and now - oldest.used <= settings.remembered_seconds
             ):
                 break
-            held -= len(oldest.plan.entries)
+            held -= _weight(oldest.plan)
             del self._remembered[key]
             if self._latest.get(key[0]) == key[1]:
                 del self._latest[key[0]]
@@ -295,6 +318,11 @@ class Plans:
         remembered.used = time.monotonic()
         self._remembered.move_to_end((order, remembered.plan.tag))
         return remembered.plan
+
+
+def _weight(plan: Plan) -> int:
+    """How much a plan holds, in entries and what is like them."""
+    return len(plan.entries) + len(plan.offences) + len(plan.omitted)
 
 
 def _agrees(place: Place, plan: Plan) -> bool:
@@ -308,7 +336,7 @@ def _agrees(place: Place, plan: Plan) -> bool:
         folder.close()
 
 
-def _seen(task: asyncio.Task[Plan]) -> None:
-    """Take note of a walk's failure even where nobody waited for it."""
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Take note of a failure even where nobody waited for it."""
     if not task.cancelled():
         task.exception()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from pathspec import GitIgnoreSpec
 
 from pannier.archive.plan import Omitted
 from pannier.dto.archives import LinkPolicy
 from pannier.dto.paths import to_bytes, to_text
 from pannier.dto.selections import Selection
 from pannier.errors import InvalidRequest, Offence, OffenceCode
+from pannier.services.globs import BadGlob, Globs
 
 ROOT = b""
 """The path of a folder itself."""
@@ -56,19 +54,16 @@ class Rules:
     """What a walk leaves out on purpose, and what it does with links."""
 
     links: LinkPolicy
-    exclude: GitIgnoreSpec
-    globs: tuple[str, ...]
+    exclude: Globs | None
     exceptions: frozenset[bytes]
 
     def omission(self, path: bytes, *, directory: bool) -> Omitted | None:
-        """Return why ``path`` is left out with all below it, or None."""
+        """Return why ``path`` is left out with all below it, or None; what is above it was asked about before."""
         if path in self.exceptions:
             return Omitted(path, "except", to_text(path))
-        if self.globs:
-            text = to_text(path)
-            result = self.exclude.check_file(text + "/" if directory else text)
-            if result.include and result.index is not None:
-                return Omitted(path, "exclude", self.globs[result.index])
+        if self.exclude is not None and path != ROOT:  # patterns speak of what is in the folder, as in .gitignore
+            glob = self.exclude.match(to_text(path), directory=directory)
+            return None if glob is None else Omitted(path, "exclude", glob)
         return None
 
 
@@ -76,17 +71,21 @@ def rules(selection: Selection) -> Rules:
     """Return a selection's rules. Globs are those of ``.gitignore``, seen from the folder's root.
 
     Raises:
-        InvalidRequest: A glob or an exception cannot be used.
+        InvalidRequest: A glob cannot be used.
     """
     try:
-        exclude = GitIgnoreSpec.from_lines(selection.exclude)
-    except (ValueError, re.error) as error:
+        exclude = Globs(selection.exclude) if selection.exclude else None
+    except BadGlob as error:
         raise InvalidRequest("exclude", f"not a pattern as in .gitignore: {error}") from error
+    return Rules(selection.links, exclude, frozenset(_exact(to_bytes(path)) for path in selection.except_ if path))
+
+
+def _exact(path: bytes) -> bytes:
+    """Return what an exception names; one that cannot be used may still name an offender of the selection."""
     try:
-        exceptions = frozenset(normalise(to_bytes(path)) for path in selection.except_)
-    except Unusable as error:
-        raise InvalidRequest("except", str(error)) from error
-    return Rules(selection.links, exclude, selection.exclude, exceptions)
+        return normalise(path)
+    except Unusable:
+        return path
 
 
 def roots(files: Sequence[str]) -> tuple[list[bytes], list[Offence]]:

@@ -16,8 +16,9 @@ from pannier.archive.entries import Entry, Kind
 from pannier.archive.names import LONGEST, clashes, entry_names, is_safe
 from pannier.archive.plan import Omitted, Renamed, Warned
 from pannier.dto.archives import LinkPolicy
+from pannier.dto.paths import to_text
 from pannier.errors import LimitExceeded, Offence, OffenceCode, show
-from pannier.services.selecting import ROOT, Rules, ancestors
+from pannier.services.selecting import Rules, ancestors
 from pannier.volumes.base import Folder, Found, Refused
 
 _SORTED_AT_ONCE = 20_000
@@ -88,14 +89,19 @@ class Walk:
         self._walked = Walked(progress.offences)
         self._young: list[int] = []
 
-    def run(self, roots: Iterable[bytes]) -> Walked:
-        """Expand the paths of a selection (distinct, normalised).
+    def run(self, roots: Iterable[bytes], unusable: Iterable[Offence] = ()) -> Walked:
+        """Expand the paths of a selection (distinct, normalised); ``unusable`` are those that could not be normalised.
 
         Raises:
             LimitExceeded: The selection is larger or deeper, or the walk slower, than the limits allow.
             WalkCancelled: ``progress.cancelled`` was set.
             VolumeFailed: The backend failed.
         """
+        for offence in unusable:
+            if offence.path in self._rules.exceptions:
+                self._walked.omitted.append(Omitted(offence.path, "except", to_text(offence.path)))
+            else:
+                self._walked.offences.append(offence)
         found_roots = self._find_roots(roots)
         self._progress.named.set()
         for path, found in found_roots:
@@ -131,7 +137,7 @@ class Walk:
                 found_roots.append((path, taken))
                 if taken.stat.kind is Kind.DIRECTORY:
                     covering.add(path)
-        self._warn((path for path, _ in found_roots), ROOT)
+        self._warn_of_roots(path for path, _ in found_roots)
         return sorted(found_roots, key=lambda root: _order(root[0], root[1].stat.kind))
 
     def _check_way(self, above: list[bytes]) -> None:
@@ -185,6 +191,8 @@ class Walk:
                         self._walked.offences.append(replace(found, path=child))
                 elif (kept := self._take(child, found)) is not None:
                     taken.append((child, kept))
+                    if self._progress.entries + len(taken) > self._limits.entries:  # each will be one entry at least
+                        raise self._too_many(self._progress.entries + len(taken))
         except Refused as refusal:
             self._walked.offences.append(replace(refusal.offence, path=path or b"."))
         self._warn((child for child, _ in taken), path)
@@ -250,6 +258,15 @@ class Walk:
     def _offend(self, path: bytes, code: OffenceCode, detail: str) -> None:
         self._walked.offences.append(Offence(path, code, detail))
 
+    def _warn_of_roots(self, paths: Iterable[bytes]) -> None:
+        """Look at the names of selected paths and of the directories on the way to them, beside each other."""
+        siblings: dict[bytes, set[bytes]] = {}
+        for path in paths:
+            for each in (*ancestors(path)[1:], path):
+                siblings.setdefault(each.rpartition(b"/")[0], set()).add(each)
+        for parent, together in siblings.items():
+            self._warn(together, parent)
+
     def _warn(self, paths: Iterable[bytes], parent: bytes) -> None:
         prefix = len(parent) + 1 if parent else 0
         for name, clash in clashes(path[prefix:] for path in paths):
@@ -307,7 +324,8 @@ class Walk:
                     gone.add(number)
                     continue
                 if found.stat.identity != entry.identity:
-                    entries[number] = _entry(entry.path, found)
+                    entries[number] = again = _entry(entry.path, found)
+                    self._progress.bytes += again.size - entry.size if entry.kind is Kind.FILE else 0
                 if self._clock.is_young(found.stat.changed_ns):
                     still_young.append(number)
             young = still_young
@@ -317,14 +335,21 @@ class Walk:
 
     def _name(self) -> None:
         entries = self._walked.entries
-        for number, (name, reasons) in entry_names([entry.path for entry in entries]).items():
+        renamed = entry_names([entry.path for entry in entries])
+        for number, (name, reasons) in renamed.items():
             entry = entries[number]
             self._walked.renamed.append(Renamed(entry.path, name, reasons))
             if entry.kind is Kind.DIRECTORY:
                 name += b"/"
             entries[number] = replace(entry, name=name)
-            if len(name) > LONGEST or not is_safe(name):
-                self._offend(entry.path, OffenceCode.NAME_TOO_LONG, f"its entry name would have {len(name):,} bytes")
+            if not is_safe(name):
+                self._offend_name(entries[number])
+        for number, entry in enumerate(entries):
+            if len(entry.name) > LONGEST and number not in renamed:
+                self._offend_name(entry)
+
+    def _offend_name(self, entry: Entry) -> None:
+        self._offend(entry.path, OffenceCode.NAME_TOO_LONG, f"its entry name would have {len(entry.name):,} bytes")
 
 
 _WAY_OUT = "leave it out with except, or choose links: omit"

@@ -111,7 +111,7 @@ class ArchiveReader:
                 if left:  # and may come back for the rest
                     engine.background.adopt(self._session, self._ahead(Window(position, whole.stop)))
             finally:
-                await workers.run(passage.close)
+                await workers.surely(passage.close)
 
     def _ahead(self, window: Window) -> Ahead:
         engine = self._engine

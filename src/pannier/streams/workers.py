@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -20,24 +20,33 @@ class Workers:
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call in a thread.
 
-        A cancelled caller still waits for the thread and only then sees its ``CancelledError``: descriptors and buffers
-        that the call uses can be closed right after. Calls are therefore kept short (a burst, not a download).
+        A cancelled caller takes back a call that has not begun. It waits for one that has, and only then sees its
+        ``CancelledError``: descriptors and buffers that the call uses can be closed right after. Calls are therefore
+        kept short (a burst, not a download).
         """
-        job = self._pool.submit(call, *args, **kwargs)
-        future = asyncio.wrap_future(job)
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.wait({future})
-            except asyncio.CancelledError as error:
-                cancelled = error
-                job.cancel()  # succeeds only while it waits for a thread
-        if cancelled is not None:
-            if not future.cancelled():
-                future.exception()  # seen, if there was one: the caller is leaving anyway
-            raise cancelled
-        return future.result()
+        return await _joined(self._pool.submit(call, *args, **kwargs), takes_back=True)
+
+    async def surely(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call in a thread whether or not the caller is cancelled meanwhile: for giving things back."""
+        return await _joined(self._pool.submit(call, *args, **kwargs), takes_back=False)
 
     async def close(self) -> None:
         """Wait for running calls and end the threads."""
         await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+
+
+async def _joined(job: Future[T], *, takes_back: bool) -> T:
+    future = asyncio.wrap_future(job)
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError as error:
+            cancelled = error
+            if takes_back:
+                job.cancel()  # succeeds only while it waits for a thread
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # seen, if there was one: the caller is leaving anyway
+        raise cancelled
+    return future.result()

@@ -1,0 +1,61 @@
+"""What ``serve`` and ``proxy`` have in common: a server in this process, and what is said of it.
+
+All of it goes to stdout, since stderr is the log's, and a line between its JSON would break it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pannier.cli.terminal import announce, counted
+from pannier.errors import ConfigInvalid, StateUnavailable
+
+if TYPE_CHECKING:
+    from pannier.config import Settings
+    from pannier.server import Listening, ServedFolder
+
+
+def host(
+    settings: Settings,
+    on_ready: Callable[[Listening], None],
+    *,
+    folders: Sequence[ServedFolder] = (),
+    internal: bool = True,
+) -> int:
+    """Run a server until it was told to stop, and return the exit code.
+
+    Raises:
+        ConfigInvalid: It cannot start.
+    """
+    from pannier import server
+
+    def drains(downloads: int) -> None:
+        announce(drain_line(downloads, settings.drain_seconds))
+
+    try:
+        return server.run(settings, folders=folders, internal=internal, on_ready=on_ready, on_drain=drains)
+    except StateUnavailable as error:
+        reason, way_out = f"{str(settings.state.path)!r}: {error}", "name a folder that this user may write in"
+        raise ConfigInvalid("state.path", reason, way_out) from error
+
+
+def drain_line(downloads: int, seconds: float) -> str:
+    """Return what is said at a stop signal: how many downloads it waits for, and for how long."""
+    if not downloads:
+        return "stopping: no download runs"
+    verb, them = ("has", "it") if downloads == 1 else ("have", "them")
+    return f"stopping: {counted(downloads, 'download')} {verb} up to {seconds:g} s to finish; press again to cut {them}"
+
+
+def listener_rows(settings: Settings, listening: Listening) -> list[tuple[str, str]]:
+    """Return the listeners; where clients reach theirs under another address, also where it listens."""
+    client = settings.api.client
+    behind = f"    (listens at {client.service_addr})" if client.public_url else ""
+    rows = [("client", listening.client_url + behind), ("manager", listening.manager_url)]
+    return [*rows, ("internal", listening.internal_url)] if listening.internal_url else rows
+
+
+def volume_rows(settings: Settings) -> list[tuple[str, str]]:
+    """Return the volumes of the settings."""
+    return [("volume", f"{name}: {volume.backend} {volume.path}") for name, volume in settings.volume.items()]

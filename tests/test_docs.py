@@ -1,0 +1,39 @@
+"""What the pages say exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pannier.api.problems import KINDS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_in_backticks_exist(page: Path) -> None:
+    """Tests and modules that a page names."""
+    for path in re.findall(
+        r"`((?:tests|docs|examples|services|streams|volumes|api|archive|protocol)/[\w./-]+)`", page.read_text()
+    ):
+        assert (ROOT / path).exists() or (ROOT / "src" / "pannier" / path).exists(), path
+
+
+def test_every_problem_type_is_on_the_http_page() -> None:
+    page = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+    assert [kind.tail for kind in KINDS.values() if f"`{kind.tail}`" not in page] == []
+
+
+def test_no_module_outgrows_a_reader() -> None:
+    """About 400 lines is where a module asks to be split."""
+    sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "src").rglob("*.py")}
+    assert {str(path.relative_to(ROOT)): size for path, size in sizes.items() if size > 420} == {}
