@@ -129,14 +129,15 @@ class FolderMissing(RequestRejected):
 class SelectionRefused(RequestRejected):
     """Some of the selection cannot be part of an archive; nothing was sent.
 
-    ``offences`` holds the first ones in path order, ``total`` is the number of all.
+    ``offences`` holds the first ones in path order, ``total`` is the number of all, ``entries`` that of everything that
+    was looked at, if all of it was.
     """
 
-    def __init__(self, offences: Sequence[Offence], total: int) -> None:
+    def __init__(self, offences: Sequence[Offence], total: int, entries: int | None = None) -> None:
         first = str(offences[0]) if offences else "nothing named"
         more = f" (and {total - 1} more)" if total > 1 else ""
         super().__init__(f"the selection cannot be archived: {first}{more}; nothing was sent")
-        self.offences, self.total = tuple(offences), total
+        self.offences, self.total, self.entries = tuple(offences), total, entries
 
 
 class LimitExceeded(RequestRejected):

@@ -51,7 +51,12 @@ def _refusal(error: errors.SelectionRefused) -> Mapping[str, Any]:
         {"path": to_text(offence.path), "code": str(offence.code), "detail": offence.detail}
         for offence in error.offences
     ]
-    return {"offenders": offenders, "total": error.total, "paths": tuple(offender["path"] for offender in offenders)}
+    return {
+        "offenders": offenders,
+        "total": error.total,
+        "entries": error.entries,
+        "paths": tuple(offender["path"] for offender in offenders),
+    }
 
 
 KINDS: dict[type[PannierError], Kind] = {

@@ -108,5 +108,6 @@ class Plan:
             SelectionRefused: Something in the selection cannot be sent.
         """
         if self.shape is None:
-            raise SelectionRefused(self.offences[:SHOWN_OFFENCES], len(self.offences))
+            total = len(self.offences)
+            raise SelectionRefused(self.offences[:SHOWN_OFFENCES], total, len(self.entries) + total)
         return self.shape

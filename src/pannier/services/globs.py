@@ -1,7 +1,7 @@
 r"""Patterns as in ``.gitignore`` (gitignore(5)), held against one path at a time. Values only.
 
-Our own, because a pattern comes from outside and is held against millions of names: what libraries compile it to (tried:
-pathspec) backtracks, and a dozen ``*`` in one pattern would stop the whole process.
+Our own, because a pattern comes from outside and is held against millions of names: what libraries compile it to
+(tried: pathspec) backtracks, and a dozen ``*`` in one pattern would stop the whole process.
 
 A walk asks about every directory before it looks into it, so a pattern only ever has to match the path itself: ``a/**``
 leaves the directory ``a`` alone, and ``!a/keep`` can bring back what lies in it.
