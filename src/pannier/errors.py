@@ -34,7 +34,7 @@ token, a secret or an absolute path of the server.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -129,15 +129,22 @@ class FolderMissing(RequestRejected):
 class SelectionRefused(RequestRejected):
     """Some of the selection cannot be part of an archive; nothing was sent.
 
-    ``offences`` holds the first ones in path order, ``total`` is the number of all, ``entries`` that of everything that
-    was looked at, if all of it was.
+    ``offences`` holds the first ones in path order, ``total`` is the number of all, ``codes`` what is wrong with any of
+    all, ``entries`` the number of everything that was looked at, if all of it was.
     """
 
-    def __init__(self, offences: Sequence[Offence], total: int, entries: int | None = None) -> None:
+    def __init__(
+        self,
+        offences: Sequence[Offence],
+        total: int,
+        entries: int | None = None,
+        codes: Iterable[OffenceCode] | None = None,
+    ) -> None:
         first = str(offences[0]) if offences else "nothing named"
         more = f" (and {total - 1} more)" if total > 1 else ""
         super().__init__(f"the selection cannot be archived: {first}{more}; nothing was sent")
         self.offences, self.total, self.entries = tuple(offences), total, entries
+        self.codes = frozenset((offence.code for offence in offences) if codes is None else codes)
 
 
 class LimitExceeded(RequestRejected):

@@ -135,6 +135,11 @@ def test_a_refusal_has_the_status_of_its_gravest_offender(offences: list[Offence
     assert (problem.status, problem.error_code) == (status, code)
 
 
+def test_an_offender_that_is_not_shown_counts_too() -> None:
+    refused = errors.SelectionRefused([MISSING], 1_001, codes=[OffenceCode.MISSING, OffenceCode.OUTSIDE])
+    assert answer(refused, "1").problem.status == 400
+
+
 def test_a_refusal_lists_its_offenders_undecodable_names_too() -> None:
     problem = answer(errors.SelectionRefused([UNREADABLE, MISSING], 5), "1").problem
     document = _read(dumps(problem))

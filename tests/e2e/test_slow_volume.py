@@ -57,21 +57,16 @@ def nginx(upstream: int, place: Path) -> Iterator[int]:
     place.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
-    config = place / "nginx.conf"
+    config, errors = place / "nginx.conf", place / "error.log"
     config.write_text(NGINX.format(place=place, port=port, upstream=upstream, patience=PATIENCE))
-    errors = place / "error.log"
     with errors.open("ab") as log:
         process = subprocess.Popen([program, "-p", place, "-c", config, "-e", errors], stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                assert process.poll() is None, errors.read_text()
-                assert time.monotonic() < deadline, errors.read_text()
-                time.sleep(0.02)
+        while not _listens(port):
+            assert process.poll() is None, errors.read_text()
+            assert time.monotonic() < deadline, errors.read_text()
+            time.sleep(0.02)
         yield port
     finally:
         process.terminate()
@@ -80,6 +75,14 @@ def nginx(upstream: int, place: Path) -> Iterator[int]:
         finally:
             process.kill()
             process.wait()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 @contextmanager

@@ -38,9 +38,7 @@ def sha256(data: bytes) -> str:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Return what an archive of a folder has to hold: the content of each file by its path."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def contents(archive: bytes) -> dict[str, bytes]:

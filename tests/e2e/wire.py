@@ -1,4 +1,4 @@
-"""HTTP by hand, on a raw socket: a client that reads as slowly as it likes, sends what it likes, and leaves when it likes."""
+"""HTTP by hand, on a raw socket: a client that sends, reads and leaves as it likes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Wire:
     def head(self) -> Head:
         """Read the head of an answer."""
         while b"\r\n\r\n" not in self._unread:
-            self._more(b"")
+            self._unread += self._more(64 * 1024, b"")
         text, _, self._unread = self._unread.partition(b"\r\n\r\n")
         status, *lines = text.decode("latin-1").split("\r\n")
         pairs = (line.partition(": ") for line in lines)
@@ -76,13 +76,7 @@ class Wire:
         got = bytearray(self._unread[:length])
         self._unread = self._unread[length:]
         while len(got) < length:
-            try:
-                data = self.socket.recv(min(256 * 1024, length - len(got)))
-            except ConnectionResetError:
-                raise Broken(bytes(got), "reset") from None
-            if not data:
-                raise Broken(bytes(got), "closed")
-            got += data
+            got += self._more(min(256 * 1024, length - len(got)), got)
         return bytes(got)
 
     def answer(self) -> tuple[Head, bytes]:
@@ -90,12 +84,12 @@ class Wire:
         head = self.head()
         return head, self.read(head.length)
 
-    def is_closed(self) -> bool:
-        """Whether the server has closed the connection, and nothing more has come."""
+    def whole_or_part(self) -> tuple[Head | None, bytes]:
+        """Read one answer that has a body; None, and what came of the body, if the connection broke."""
         try:
-            return not self._unread and not self.socket.recv(1)
-        except ConnectionResetError:
-            return True
+            return self.answer()
+        except Broken as broken:
+            return None, broken.body
 
     def leave(self, *, reset: bool = False) -> None:
         """Close the connection, or break it."""
@@ -103,19 +97,20 @@ class Wire:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.socket.close()
 
-    def _more(self, so_far: bytes) -> None:
+    def _more(self, most: int, so_far: bytes | bytearray) -> bytes:
         try:
-            data = self.socket.recv(64 * 1024)
+            data = self.socket.recv(most)
         except ConnectionResetError:
-            raise Broken(so_far, "reset") from None
+            raise Broken(bytes(so_far), "reset") from None
         if not data:
-            raise Broken(so_far, "closed")
-        self._unread += data
+            raise Broken(bytes(so_far), "closed")
+        return data
 
 
 def request(url: str, *, method: str = "GET", **headers: str) -> bytes:
     """Return the bytes of a request; header names with underscores for dashes."""
     parts = urlsplit(url)
-    lines = [f"{method} {parts.path or '/'}{'?' + parts.query if parts.query else ''} HTTP/1.1", f"Host: {parts.netloc}"]
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -125,6 +125,14 @@ async def test_one_offender_refuses_the_whole_and_all_are_listed_in_path_order()
     assert refusal.value.total == len(found.offences)
 
 
+async def test_a_refusal_shows_the_first_thousand_and_knows_of_all() -> None:
+    found = await plan(memory(), *(f"gone/{number:04}" for number in range(1_500)), "zzz\0")
+    with pytest.raises(SelectionRefused) as refusal:
+        found.demand()
+    assert (len(refusal.value.offences), refusal.value.total) == (1_000, 1_501)
+    assert refusal.value.codes == {OffenceCode.MISSING, OffenceCode.UNSAFE_PATH}
+
+
 async def test_a_link_that_cannot_be_followed_names_the_ways_out() -> None:
     volume = memory()
     volume.symlink(FOLDER, b"gone", b"nowhere")

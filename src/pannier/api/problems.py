@@ -239,7 +239,7 @@ def respond(told: Answer) -> web.Response:
 
 def _refusal_status(error: errors.SelectionRefused) -> tuple[int, str]:
     """Any escape or special file 400, else missing 404, else unreadable 403 (design, promise 1)."""
-    codes = {offence.code for offence in error.offences}
+    codes = error.codes
     if OffenceCode.SPECIAL in codes and not codes & {OffenceCode.OUTSIDE, OffenceCode.LINK_OUTSIDE}:
         return 400, "vfs-storage_read_invalid-parameters"
     if codes - _MISSING - {OffenceCode.UNREADABLE}:

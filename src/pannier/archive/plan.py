@@ -109,5 +109,6 @@ class Plan:
         """
         if self.shape is None:
             total = len(self.offences)
-            raise SelectionRefused(self.offences[:SHOWN_OFFENCES], total, len(self.entries) + total)
+            codes = {offence.code for offence in self.offences}
+            raise SelectionRefused(self.offences[:SHOWN_OFFENCES], total, len(self.entries) + total, codes)
         return self.shape

@@ -193,8 +193,9 @@ class Archives:
                 await asyncio.wait({planning}, timeout=_POLL_SECONDS)
             if planning.done():
                 return planning.result()
-            if offences := sorted(walks[0].offences[:SHOWN_OFFENCES]):
-                raise SelectionRefused(offences, len(walks[0].offences))
+            if found := walks[0].offences[:]:  # its thread goes on adding
+                codes = {offence.code for offence in found}
+                raise SelectionRefused(sorted(found[:SHOWN_OFFENCES]), len(found), codes=codes)
             return None
         finally:
             planning.cancel()  # leaves the walk to itself: it goes on for who comes with the token

@@ -22,7 +22,6 @@ from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Refused
 
-_QUEUE_SECONDS = 5.0
 _BUSY_RETRY = 5
 
 
@@ -33,6 +32,7 @@ class PlanSettings:
     Attributes:
         walk: Limits of one walk.
         concurrent: Walks at the same time.
+        turn: Seconds a walk waits for its turn.
         linger: Seconds a walk goes on when nobody waits for it.
         fresh_least, fresh_most: A plan is made again when it is older than 10 times its walk, within these seconds.
         late_checksum_above: Files of more bytes have their checksum after their content.
@@ -43,6 +43,7 @@ class PlanSettings:
 
     walk: WalkLimits = field(default_factory=WalkLimits)
     concurrent: int = 8
+    turn: float = 5.0
     linger: float = 30.0
     fresh_least: float = 2.0
     fresh_most: float = 60.0
@@ -173,7 +174,7 @@ class Plans:
     async def _walk(self, running: _Running) -> Plan:
         try:
             try:
-                async with asyncio.timeout(_QUEUE_SECONDS):
+                async with asyncio.timeout(self._settings.turn):
                     await self._slots.acquire()
             except TimeoutError:
                 limit = self._settings.concurrent
