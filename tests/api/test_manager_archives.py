@@ -305,3 +305,14 @@ async def test_closing_the_connection_ends_the_count_unless_others_wait(tmp_path
         second.cancel()
         await until(lambda: volume.closed > 0)
         assert volume.scans == 1
+
+
+async def test_paths_longer_than_any_request_may_have_are_still_named(tmp_path: Path) -> None:
+    async with live(tmp_path) as it:
+        deep = b"/".join([b"d" * 254] * 80)
+        it.memory.write(FOLDER, deep, b"x")
+        plan = await it.manage(PLAN, it.order("."))
+        assert (plan.status, plan.json["members"]["items"][0]["path"]) == (200, deep.decode())
+        it.memory.deny(FOLDER, deep)
+        refused = await it.manage(MINT, it.order("."))
+        assert (refused.status, refused.json["offenders"][0]["path"]) == (403, deep.decode())

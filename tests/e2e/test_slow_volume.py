@@ -143,7 +143,7 @@ def test_a_hash_that_outlasts_the_proxy_is_found_further_by_who_asks_again(
     with slow(folder, tmp_path) as (server, port):
         url = server.url().replace(f":{server.client_port}/", f":{port}/")
         failed = persist(client, url, out)
-        assert gave_up(tmp_path) == len(failed) >= 2
+        assert gave_up(tmp_path) == len(failed) >= 1
         assert out.read_bytes() == server.fetch(server.url())[2]
     assert trees.contents(out.read_bytes()) == held
 
@@ -161,7 +161,7 @@ def test_looking_again_at_a_known_plan_may_outlast_the_proxy_too(client: Client,
     with slow(folder, tmp_path, soon_stale) as (server, port):
         url = server.url().replace(f":{server.client_port}/", f":{port}/")
         failed = persist(client, url, out)
-        assert gave_up(tmp_path) == len(failed) >= 2
+        assert gave_up(tmp_path) == len(failed) >= 1
         assert out.read_bytes() == server.fetch(server.url())[2]
     assert trees.contents(out.read_bytes()) == held
 
@@ -176,6 +176,6 @@ def test_a_slow_plan_and_slow_hashes_together_come_to_an_end(client: Client, tmp
     with slow(folder, tmp_path) as (server, port):
         url = server.url().replace(f":{server.client_port}/", f":{port}/")
         failed = persist(client, url, out)
-        assert gave_up(tmp_path) == len(failed) >= 4
+        assert gave_up(tmp_path) == len(failed) >= 2
         assert out.read_bytes() == server.fetch(server.url())[2]
     assert trees.contents(out.read_bytes()) == trees.files(folder)

@@ -15,7 +15,7 @@ from pannier.services.planning import Order, Plans
 from pannier.services.walking import Progress, WalkLimits
 from pannier.volumes.memory import MemoryVolume
 from tests.dto.examples import FOLDER
-from tests.services.watched import PATIENCE, Watched, grow, memory, names, order, plan, planner
+from tests.services.watched import PATIENCE, CoarseVolume, Hands, Watched, grow, memory, names, order, plan, planner
 
 ALWAYS_AGAIN = {"fresh_least": 0.0, "fresh_most": 0.0}
 """Settings under which a plan is never fresh enough."""
@@ -297,6 +297,21 @@ async def test_the_same_archive_again_keeps_what_was_learnt_and_tells_what_is_le
         assert second.shape.checksums.get(0) == 0x1234
         assert [each.path for each in second.omitted] == [b"x.log", b"y.log"]
         assert plans.recall(wanted, tagged(first)) is second
+
+
+async def test_what_was_learnt_of_a_file_while_it_was_written_is_never_taken_for_settled() -> None:
+    clock = Hands()
+    volume = CoarseVolume("v", clock=clock)
+    volume.make_folder(FOLDER)
+    volume.write(FOLDER, b"a", b"1")
+    async with planner(**ALWAYS_AGAIN) as plans:
+        young = await plans.plan(order(volume, "a"))
+        clock.now += 1_000_000_000
+        old = await plans.plan(order(volume, "a"))
+    assert young.shape is not None
+    assert old.shape is not None
+    assert tagged(young) == tagged(old)
+    assert young.shape.unsettled == old.shape.unsettled == {0}
 
 
 async def test_a_plan_stays_good_while_its_files_are_what_they_were() -> None:

@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 from pannier.dto.filenames import Filename
 from pannier.dto.ids import FolderId
 from pannier.dto.json import Sparse
-from pannier.dto.paths import VolumePath, path_text
+from pannier.dto.paths import ShownPath, VolumePath, path_text
 
 MOST_GLOBS = 1_000
 LONGEST_GLOB = 1_024
@@ -151,8 +151,8 @@ class _Item(BaseModel):
 class Member(_Item):
     """One entry of the archive to be."""
 
-    path: VolumePath
-    name: VolumePath
+    path: ShownPath
+    name: ShownPath
     """Its name in the archive."""
     kind: Literal["file", "directory", "link"]
     size: int
@@ -164,7 +164,7 @@ class Member(_Item):
 class Offender(_Item):
     """Something selected that cannot be part of an archive; any of these refuses the whole."""
 
-    path: VolumePath
+    path: ShownPath
     code: str
     """``errors.OffenceCode``."""
     detail: str
@@ -173,24 +173,24 @@ class Offender(_Item):
 class Omitted(_Item):
     """Something below the selection that the options leave out."""
 
-    path: VolumePath
+    path: ShownPath
     reason: Literal["exclude", "except", "link"]
-    rule: VolumePath | None = None
+    rule: ShownPath | None = None
     """The glob or the exception that left it out; None for a link."""
 
 
 class Renamed(_Item):
     """An entry whose name in the archive is not its path."""
 
-    path: VolumePath
-    name: VolumePath
+    path: ShownPath
+    name: ShownPath
     reasons: tuple[str, ...]
 
 
 class Warning(_Item):
     """An entry whose name some platform cannot keep."""
 
-    path: VolumePath
+    path: ShownPath
     reason: str
 
 

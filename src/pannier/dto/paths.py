@@ -54,6 +54,12 @@ VolumePath = Annotated[
 """A path in a JSON document; undecodable bytes are lone surrogates U+DC80 to U+DCFF. At most 16,384 characters."""
 
 
+_LONGEST_SHOWN = 2**24
+
+ShownPath = Annotated[str, PlainValidator(path_text(_LONGEST_SHOWN)), WithJsonSchema({"type": "string"})]
+"""A path in what is answered: whatever a volume holds can be named, also what is too long to be asked for."""
+
+
 def to_bytes(path: str) -> bytes:
     """Return the bytes that a path's text stands for.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict
 
 from pannier.dto.json import Sparse
-from pannier.dto.paths import VolumePath
+from pannier.dto.paths import ShownPath
 
 
 def _printable(text: object) -> object:
@@ -36,4 +36,4 @@ class Problem(Sparse):
     msg: Prose | None = None
     data: Any = None
     errno: int | None = None
-    paths: tuple[VolumePath, ...] | None = None
+    paths: tuple[ShownPath, ...] | None = None
