@@ -169,6 +169,16 @@ async def test_after_a_change_a_bare_range_is_a_conflict_and_a_whole_get_is_new(
         assert (part.status, part.body) == (206, new.body[5:])
 
 
+async def test_a_bare_range_of_what_is_gone_is_a_conflict_too(tmp_path: Path) -> None:
+    async with live(tmp_path) as it:
+        fill(it)
+        token = await it.mint("a.txt", "b")
+        assert (await it.get(token)).status == 200
+        it.memory.remove(FOLDER, b"a.txt")
+        assert (await it.get(token, Range="bytes=5-")).status == 409
+        assert (await it.get(token)).status == 404
+
+
 async def test_an_archive_that_only_gained_files_can_be_finished(tmp_path: Path) -> None:
     """Its own files are unchanged, so the plan that the range goes on with still holds."""
     async with live(tmp_path) as it:

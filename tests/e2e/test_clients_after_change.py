@@ -100,7 +100,7 @@ def begin(client: Client, server: Pannier, changes: Sequence[Change], tmp_path: 
         folder.mkdir(parents=True)
         for number in range(20):
             (folder / f"{number + 10}.txt").write_bytes(trees.content(seed, number * 100))
-        for name, size in ((SENT, 200_000), (CUT, 3 * MIB), (REST, 3 * MIB), ("61.txt", 50), ("62.bin", 300_000)):
+        for name, size in ((SENT, 200_000), (CUT, 2 * MIB), (REST, 2 * MIB), ("61.txt", 50), ("62.bin", 300_000)):
             (folder / name).write_bytes(trees.content(seed, size))
     begun = []
     for change, folder in zip(changes, folders, strict=True):

@@ -138,7 +138,7 @@ def test_a_hash_that_outlasts_the_proxy_is_found_further_by_who_asks_again(
 ) -> None:
     folder = tmp_path / "folder"
     name = "large-read=0.7" + ("-piped" if piped else "")
-    held = plant(folder, large=name, size=6 * MIB + 17)
+    held = plant(folder, large=name, size=(4 if piped else 6) * MIB + 17)
     out = tmp_path / "out.zip"
     with slow(folder, tmp_path) as (server, port):
         url = server.url().replace(f":{server.client_port}/", f":{port}/")

@@ -308,17 +308,16 @@ def test_a_change_while_a_file_is_hashed_breaks_the_download_or_comes_before_it(
             CHANGES[change](place)
             head, body = wire.whole_or_part()
         assert SECRET not in body
-        if first == 0:
-            assert head is None
-            assert len(body) < old.content
-            assert old.whole.startswith(body)
+        if head is None:
+            # of a file in a directory that has moved away the hash is right, and its header may leave before the break
+            assert first == 0 or change == "has its directory swapped for a link"
+            assert len(body) <= old.content
+            assert old.whole[first:].startswith(body)
         elif "link" in change:
-            assert head is not None
-            assert head.status == 400
+            assert (first, head.status) == (CRC_AT, 400)
         else:
             new = Archive.of(strict, place)
-            assert head is not None
-            assert (head.status, body) == (200, new.whole)
+            assert (first, head.status, body) == (CRC_AT, 200, new.whole)
             assert head.headers["etag"] == new.etag != old.etag == etag
 
 

@@ -11,7 +11,14 @@ from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
 from pannier.api.problems import answer, answer_status
 from pannier.api.requests import Context
 from pannier.api.streaming import Stream, StreamResponse
-from pannier.errors import MalformedRequest, ResumeUnverified, SelectionChanged, SourceChanged
+from pannier.errors import (
+    FolderMissing,
+    MalformedRequest,
+    ResumeUnverified,
+    SelectionChanged,
+    SelectionRefused,
+    SourceChanged,
+)
 from pannier.protocol.conditions import (
     Conditions,
     Conflict,
@@ -64,7 +71,12 @@ class ClientArchives:
 
     async def _answer(self, grant: Grant, conditions: Conditions, context: Context) -> Answered:
         pinned = await self._archives.pinned(grant)
-        reader = await self._archives.open(grant, _continued(conditions, context.method, pinned))
+        try:
+            reader = await self._archives.open(grant, _continued(conditions, context.method, pinned))
+        except (SelectionRefused, FolderMissing):
+            if pinned is not None and _is_bare_range(conditions, context.method):
+                return answer(SelectionChanged(), context.id)  # whatever is there now: it is not what was begun
+            raise
         version = reader.version
         now = int(time.time())
         last_modified = min(version.last_modified, now)
@@ -120,6 +132,10 @@ def _token(query: TokenQuery, context: Context) -> str:
     if not query.token:
         raise MalformedRequest({"token": "a token is required, in the query or as Authorization: Bearer"})
     return query.token
+
+
+def _is_bare_range(conditions: Conditions, method: str) -> bool:
+    return method == "GET" and conditions.if_range is None and parse_range(conditions.range) is not None
 
 
 def _continued(conditions: Conditions, method: str, pinned: str | None) -> str | None:

@@ -277,6 +277,8 @@ class Plans:
 
     def _good_for(self, plan: Plan) -> float:
         settings = self._settings
+        if plan.shape is None:  # somebody is mending what stood in its way
+            return settings.fresh_least
         return min(max(settings.fresh_least, 10 * plan.seconds), settings.fresh_most)
 
     def _fresh(self, order: Order) -> Plan | None:
