@@ -169,7 +169,7 @@ def test_a_refusal_is_exit_3_with_a_way_out_that_works(server: Server) -> None:
     done = server.link("trip/bad")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.splitlines() == [
-        "refused: 3 entries cannot be included; nothing was sent",
+        "refused: 3 of 5 entries cannot be included; nothing was sent",
         "  bad/a.fifo: not a file or folder",
         "  bad/gone: link leads nowhere",
         "  bad/photos/raw x: link leads outside",

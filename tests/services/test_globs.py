@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from pannier.services.globs import BadGlob, Globs, parse
@@ -100,6 +100,9 @@ def left_out(patterns: list[str]) -> set[str]:
 @example(patterns=["a  ", "\\ "])
 @example(patterns=["x\\ y  "])
 def test_the_same_is_left_out_as_by_git(git: Git, patterns: list[str]) -> None:
+    # what git does with ** inside a component depends on where its memory lies (a comparison of unrelated pointers)
+    steps = [step for pattern in patterns for step in pattern.rstrip().removeprefix("!").split("/")]
+    assume(not any("**" in step and step != "**" for step in steps))
     try:
         ours = left_out(patterns)
     except BadGlob:

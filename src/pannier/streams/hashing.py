@@ -89,6 +89,7 @@ class Hashing:
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = _Job(asyncio.create_task(self._compute(place, entry, key)))
+            job.task.add_done_callback(_seen)
         job.waiting += 1
         try:
             crc = await asyncio.shield(job.task)
@@ -153,6 +154,12 @@ class _Job:
 
     task: asyncio.Task[int]
     waiting: int = 0
+
+
+def _seen(task: asyncio.Task[int]) -> None:
+    """Take note of a failure even where nobody waits any more: who needs the file next meets it again."""
+    if not task.cancelled():
+        task.exception()
 
 
 def read_whole(folder: Folder, entry: Entry) -> bytes:
