@@ -5,6 +5,7 @@ What must never be is a client that ends with 0 and holds what is no archive, or
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -25,6 +26,8 @@ PROBLEM = "urn:pannier:problem:"
 NEVER_FRESH = "[archive]\nplan-fresh-min = 0\nplan-fresh-max = 0\n"
 SENT, CUT, REST = "00-sent.bin", "40-cut.bin", "60-rest.bin"
 """Sent whole before curl and wget are cut, cut, and not yet begun. Four connections have begun all of them."""
+
+_numbers = itertools.count()
 
 
 def _rewrite(path: Path) -> None:
@@ -95,7 +98,7 @@ class Begun:
 
 def begin(client: Client, server: Pannier, changes: Sequence[Change], tmp_path: Path) -> list[Begun]:
     """Begin a download for each change, in a directory of its own, and have it cut."""
-    folders = [server.folder / f"{number:02}" for number in range(len(changes))]
+    folders = [server.folder / f"{next(_numbers):05}" for _ in changes]
     for seed, folder in enumerate(folders):
         folder.mkdir(parents=True)
         for number in range(20):
@@ -146,19 +149,24 @@ def archive_of(server: Pannier, folder: Path) -> bytes:
         return archive
 
 
-@pytest.fixture
-def default(tmp_path: Path) -> Iterator[Pannier]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("changes") / "folder"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def default(folder: Path) -> Iterator[Pannier]:
     """A server that takes what it planned a moment ago for what is there."""
-    (tmp_path / "folder").mkdir()
-    with Pannier(tmp_path / "folder", tmp_path / "state") as server:
+    with Pannier(folder, folder.with_name("state")) as server:
         yield server
 
 
-@pytest.fixture
-def strict(tmp_path: Path) -> Iterator[Pannier]:
-    """A server that never does."""
-    (tmp_path / "folder").mkdir()
-    with Pannier(tmp_path / "folder", tmp_path / "state", toml=NEVER_FRESH) as server:
+@pytest.fixture(scope="module")
+def strict(folder: Path) -> Iterator[Pannier]:
+    """A server of the same folder that never does."""
+    with Pannier(folder, folder.with_name("strict-state"), toml=NEVER_FRESH) as server:
         yield server
 
 

@@ -315,7 +315,8 @@ def test_a_change_while_a_file_is_hashed_breaks_the_download_or_comes_before_it(
             assert len(body) <= old.content
             assert old.whole[first:].startswith(body)
         elif "link" in change:
-            assert (first, head.status) == (CRC_AT, 400)
+            assert first == CRC_AT
+            assert head.status in (400, 409)
         else:
             new = Archive.of(strict, place)
             assert (first, head.status, body) == (CRC_AT, 200, new.whole)
@@ -462,7 +463,7 @@ def test_files_that_never_rest_give_sound_archives_or_none(seed: int, wanted: in
     with Pannier(folder, tmp_path / "state", toml="" if fresh else NEVER_FRESH) as server:
         with Restless(folder / "picked", tmp_path / "secret", seed) as restless:
             url = url_of_what_rests(server)
-            while complete < wanted or disturbed < wanted // 4:
+            while min(complete, restless.changes) < wanted or disturbed < wanted // 4:
                 if chance.random() < 0.5:
                     url = url_of_what_rests(server)
                 start = chance.choice([0, 0, chance.randrange(1, 400_000)])
@@ -490,7 +491,6 @@ def test_files_that_never_rest_give_sound_archives_or_none(seed: int, wanted: in
                         disturbed += 1
                     case other:
                         raise AssertionError((other, body))
-            assert restless.changes > wanted // 4
         for etag, start, body in parts:
             assert etag not in wholes or wholes[etag][start:] == body
         wait_until(lambda: contents_now(server) == trees.files(folder))
