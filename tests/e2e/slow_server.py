@@ -25,7 +25,8 @@ from pannier.config import Address, load
 from pannier.dto.ids import FolderId
 from pannier.errors import Offence
 from pannier.server import Listening, ServedFolder, Server, open_volumes
-from pannier.volumes.base import Folder, Found, Source, Volume
+from pannier.volumes.base import Folder, Found, Source, Volume, WholeReader
+from pannier.volumes.whole import OpeningReader
 
 _SECRET = "a secret of tests, which open nothing that is not theirs"
 
@@ -71,6 +72,9 @@ class SlowFolder:
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> SlowSource:
         return SlowSource(self._folder.open(source, identity, path), source)
+
+    def whole_reader(self) -> WholeReader:
+        return OpeningReader(self)
 
     def close(self) -> None:
         self._folder.close()

@@ -80,6 +80,21 @@ class Source(Protocol):
         """Give the descriptor back. Idempotent."""
 
 
+class WholeReader(Protocol):
+    """Reads small files whole, one after the other. Belongs to one thread at a time."""
+
+    def read(self, source: bytes, identity: bytes, size: int, path: bytes) -> bytes:
+        """Return the content of the regular file at ``source``, if it was what was planned when it was read.
+
+        Raises:
+            SourceChanged: It is gone, is another file or kind, or was changed.
+            SourceUnreadable: It may not be read, or the backend failed.
+        """
+
+    def close(self) -> None:
+        """Give back what is held open. Idempotent."""
+
+
 class Folder(Protocol):
     """One virtual folder, opened. Usable from several threads at once until closed."""
 
@@ -112,6 +127,9 @@ class Folder(Protocol):
             SourceChanged: It is gone, is another file or kind, or a link now leads there.
             SourceUnreadable: It may not be read, or the backend failed.
         """
+
+    def whole_reader(self) -> WholeReader:
+        """Return a reader of small files; it may be used after the folder is closed."""
 
     def close(self) -> None:
         """Give back what the folder holds open. Idempotent; open sources stay usable."""
