@@ -131,8 +131,19 @@ class Entries(Sequence[Entry]):
         kinds: Values of ``Kind``, a byte each.
     """
 
-    __slots__ = ("_far", "_identities", "_moves", "_moves_at", "_paths", "_renamed", "_targets", "kinds", "modes")
-    __slots__ += ("mtimes", "sizes")
+    __slots__ = (
+        "_far",
+        "_identities",
+        "_moves",
+        "_moves_at",
+        "_paths",
+        "_renamed",
+        "_targets",
+        "kinds",
+        "modes",
+        "mtimes",
+        "sizes",
+    )
 
     def __init__(self) -> None:
         self.sizes = array("Q")
@@ -348,7 +359,7 @@ class EntriesBuilder:
         made._identities.put(number, entry.identity)
         made.sizes[number], made.modes[number], made.kinds[number] = entry.size, entry.mode, entry.kind.value
         for exceptions in (made._far, made._renamed, made._targets):
-            exceptions.pop(number, None)  # type: ignore[attr-defined]
+            exceptions.pop(number, None)
         self._keep_exceptions(number, entry, moved=False)
 
     def rename(self, number: int, name: bytes) -> None:

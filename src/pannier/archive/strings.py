@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
+from operator import sub
 
 CHUNK = 4096
 """Strings that share one piece of memory: none grows past a few hundred kilobytes, and none is ever copied to grow."""
@@ -26,9 +27,10 @@ class Strings:
         """Return string ``number``, 0 or more."""
         ends = self._ends
         start = ends[number - 1] if number % CHUNK else 0
-        if (chunk := number // CHUNK) < len(self._chunks):
-            return self._chunks[chunk][start : ends[number]]
-        return bytes(self._growing[start : ends[number]])
+        try:
+            return self._chunks[number // CHUNK][start : ends[number]]
+        except IndexError:
+            return bytes(self._growing[start : ends[number]])
 
     def take(self, start: int, stop: int) -> list[bytes]:
         """Return the strings of a range."""
@@ -45,7 +47,7 @@ class Strings:
         for first, last in _parts(start, stop):
             ends = self._ends[first:last]
             begins = [self._ends[first - 1] if first % CHUNK else 0, *ends[:-1]]
-            lengths += [end - begin for begin, end in zip(begins, ends, strict=True)]
+            lengths += map(sub, ends, begins)
         return lengths
 
     def joined(self, start: int, stop: int) -> tuple[bytes, array[int]]:
