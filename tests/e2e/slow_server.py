@@ -49,6 +49,9 @@ class SlowSource:
     def check(self) -> None:
         self._source.check()
 
+    def changed_ns(self) -> int | None:
+        return self._source.changed_ns()
+
     def fileno(self) -> int | None:
         return None if b"piped" in self._path else self._source.fileno()
 

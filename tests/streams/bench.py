@@ -58,6 +58,9 @@ class WatchedSource:
     def check(self) -> None:
         self._source.check()
 
+    def changed_ns(self) -> int | None:
+        return self._source.changed_ns()
+
     def fileno(self) -> int | None:
         return self._source.fileno()
 

@@ -228,6 +228,12 @@ class Entries(Sequence[Entry]):
     def paths(self, start: int = 0, stop: int | None = None) -> list[bytes]:
         return self._paths.take(start, len(self) if stop is None else stop)
 
+    def sources(self, start: int = 0, stop: int | None = None) -> list[bytes]:
+        stop = len(self) if stop is None else stop
+        if not self._moves:
+            return self._paths.take(start, stop)
+        return [self.source(number) for number in range(start, stop)]
+
     def names(self, start: int = 0, stop: int | None = None) -> list[bytes]:
         stop = len(self) if stop is None else stop
         names = self._paths.take(start, stop)

@@ -96,7 +96,7 @@ class Layout(Protocol):
         """Where the part begins that needs the checksums of all entries (``length`` where a format has none)."""
 
     def entry_offset(self, entry: int) -> int:
-        """Where the bytes of entry number ``entry`` begin."""
+        """Where the bytes of entry number ``entry`` begin; of the number of entries: where they end."""
 
     def segments(self, window: Window | None = None) -> Iterator[Segment]:
         """Make the segments that hold exactly the bytes of ``window`` (default: all), in order."""
@@ -110,6 +110,9 @@ class Layout(Protocol):
 
     def entries_in(self, window: Window) -> range:
         """The numbers of the entries whose own bytes (record or content) touch ``window``."""
+
+    def trailer_entry_offset(self, entry: int) -> int:
+        """Where the trailer's record of entry number ``entry`` begins; of the number of entries: where they end."""
 
     def trailer_entries(self, window: Window) -> range:
         """The numbers of the entries whose records in the trailer touch ``window``."""

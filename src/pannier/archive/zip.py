@@ -86,6 +86,9 @@ class ZipLayout:
     def entries_in(self, window: Window) -> range:
         return self._locals.touching(window)
 
+    def trailer_entry_offset(self, entry: int) -> int:
+        return self._centrals.start_of(entry)
+
     def trailer_entries(self, window: Window) -> range:
         return self._centrals.touching(window)
 

@@ -73,6 +73,9 @@ class Source(Protocol):
             SourceUnreadable: The backend could not tell.
         """
 
+    def changed_ns(self) -> int | None:
+        """When anybody last touched it, content or not, as of the last check: nanoseconds, None if unknown."""
+
     def fileno(self) -> int | None:
         """The descriptor to read from directly, or None where the backend has none. Valid until ``close``."""
 

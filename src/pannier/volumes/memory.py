@@ -79,6 +79,9 @@ class MemorySource:
             if change is not None:
                 raise SourceChanged(self._path, change if self._node.names else "is gone or was replaced")
 
+    def changed_ns(self) -> int | None:
+        return None
+
     def fileno(self) -> int | None:
         self._need_open()
         return None

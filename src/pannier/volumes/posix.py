@@ -50,6 +50,7 @@ class PosixSource:
 
     def __init__(self, file: Descriptor, identity: bytes, path: bytes) -> None:
         self._file, self._identity, self._path = file, identity, path
+        self._changed_ns: int | None = None
 
     def read(self, offset: int, length: int) -> bytes:
         with self._file.use() as number:
@@ -73,6 +74,10 @@ class PosixSource:
         change = _change(status, self._identity)
         if change is not None:
             raise SourceChanged(self._path, change)
+        self._changed_ns = max(status.st_mtime_ns, status.st_ctime_ns)
+
+    def changed_ns(self) -> int | None:
+        return self._changed_ns
 
     def fileno(self) -> int | None:
         return self._file.number()
