@@ -101,7 +101,7 @@ def changed(folder: Folder, found: Found, path: bytes = b"shown") -> str:
     assert change.value.path == path
     whole = folder.whole_reader()
     with closing(whole), pytest.raises(SourceChanged) as again:
-        whole.read(found.source, found.stat.identity, found.stat.size, path)
+        whole.read([(found.source, found.stat.identity, found.stat.size, path)])
     assert again.value.path == path
     assert again.value.change == change.value.change
     return change.value.change
@@ -516,24 +516,24 @@ class VolumeContract:
         with no_descriptor_kept(), closing(folder.whole_reader()) as whole:
             for path in (*contents, *reversed(contents)):
                 found = folder.lookup(path, follow=True)
-                assert whole.read(found.source, found.stat.identity, found.stat.size, path) == contents[path]
+                assert whole.read([(found.source, found.stat.identity, found.stat.size, path)]) == [contents[path]]
 
     def test_what_changes_between_two_reads_is_found(self, stage: Stage, folder: Folder) -> None:
         stage.write(b"d/f", b"content")
         found = folder.lookup(b"d/f", follow=True)
         with closing(folder.whole_reader()) as whole:
-            assert whole.read(found.source, found.stat.identity, found.stat.size, b"d/f") == b"content"
+            assert whole.read([(found.source, found.stat.identity, found.stat.size, b"d/f")]) == [b"content"]
             after_a_tick(stage)
             stage.write(b"d/f", b"CONTENT")
             with pytest.raises(SourceChanged, match="modified"):
-                whole.read(found.source, found.stat.identity, found.stat.size, b"d/f")
+                whole.read([(found.source, found.stat.identity, found.stat.size, b"d/f")])
 
     def test_what_may_not_be_read_is_not_read_whole(self, stage: Stage, folder: Folder) -> None:
         stage.write(b"f", b"x")
         stage.deny(b"f")
         found = folder.lookup(b"f", follow=True)
         with stage.ordinary(), closing(folder.whole_reader()) as whole, pytest.raises(SourceUnreadable) as refused:
-            whole.read(found.source, found.stat.identity, found.stat.size, b"shown")
+            whole.read([(found.source, found.stat.identity, found.stat.size, b"shown")])
         assert refused.value.reason == "Permission denied"
 
     # ---- close

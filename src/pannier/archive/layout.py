@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
@@ -125,6 +125,12 @@ class Layout(Protocol):
 
     def after(self, entry: int, crc32: int) -> bytes:
         """Return what follows the content of an entry: a descriptor, padding; often nothing."""
+
+    def befores(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        """``before`` of consecutive entries, with their checksums."""
+
+    def afters(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        """``after`` of consecutive entries, with their checksums."""
 
     def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
         """Return the records of a run of entries in the trailer, joined.

@@ -111,6 +111,19 @@ class ZipLayout:
     def after(self, entry: int, crc32: int) -> bytes:
         return records.descriptor(self._entries[entry], crc32) if self._is_late(entry) else b""
 
+    def befores(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        columns, start, stop = self._entries, entries.start, entries.stop
+        sizes = columns.sizes[start:stop]
+        if columns.kinds.count(_FILE, start, stop) < len(entries) or not self._all_plain(entries) or 0 in sizes:
+            return [self.before(number, crc32) for number, crc32 in zip(entries, checksums, strict=True)]
+        names = columns.names(start, stop)
+        return records.plain_local_headers(names, sizes, columns.mtimes[start:stop], checksums)
+
+    def afters(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        if self._late_above is None or max(self._entries.sizes[entries.start : entries.stop]) <= self._late_above:
+            return [b""] * len(entries)
+        return [self.after(number, crc32) for number, crc32 in zip(entries, checksums, strict=True)]
+
     def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
         return b"".join(self._central_headers(part, crc32_of) for part in _parts(entries.stop, entries.start))
 

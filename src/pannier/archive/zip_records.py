@@ -138,6 +138,23 @@ def plain_local_header(name: bytes, size: int, mtime_ns: int, crc32: int) -> byt
     return head + name + _PLAIN_TIME.pack(_TIME_HEAD, seconds)
 
 
+def plain_local_headers(
+    names: Sequence[bytes], sizes: Sequence[int], mtimes: Sequence[int], checksums: Sequence[int]
+) -> list[bytes]:
+    """``plain_local_header`` of many."""
+    pack, stamp_of = _PLAIN_LOCAL.pack, _dos_stamp
+    before, stamp, extra = -1, 0, b""
+    headers: list[bytes] = []
+    add = headers.append
+    for name, size, mtime_ns, crc32 in zip(names, sizes, mtimes, checksums, strict=True):
+        seconds = mtime_ns // _NANOSECONDS
+        if seconds != before:
+            before, stamp, extra = seconds, stamp_of(seconds), _PLAIN_TIME.pack(_TIME_HEAD, seconds)
+        head = _LOCAL_ASCII if name.isascii() else _LOCAL_UTF8
+        add(pack(head, stamp, crc32, size, size, len(name), 9) + name + extra)
+    return headers
+
+
 def plain_central_headers(
     names: Sequence[bytes],
     kinds: Sequence[int],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 crc32: Callable[[bytes | memoryview, int], int]
 try:
@@ -13,3 +13,8 @@ except ImportError:  # no wheel for this platform
     import zlib
 
     crc32 = zlib.crc32
+
+
+def crc32_each(contents: Iterable[bytes]) -> list[int]:
+    """Return the CRC-32 of each."""
+    return [crc32(content, 0) for content in contents]

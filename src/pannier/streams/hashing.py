@@ -146,7 +146,7 @@ class Hashing:
                 for number in numbers:
                     if self.known(place, shape, number) is None:
                         entry = shape.entry(number)
-                        data = whole.read(entry.source, entry.identity, entry.size, entry.path)
+                        (data,) = whole.read([(entry.source, entry.identity, entry.size, entry.path)])
                         self.learn(place, shape, number, crc32(data, 0))
         finally:
             folder.close()

@@ -7,21 +7,25 @@ whatever is cut by the window, go piece by piece through the layout's segments.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate, chain, compress
 from typing import assert_never
 
 from pannier.archive.entries import Entry, Kind
 from pannier.archive.layout import Content, Late, Literal
 from pannier.archive.plan import Shape
 from pannier.errors import SourceChanged
-from pannier.streams.crc import crc32
+from pannier.streams.crc import crc32, crc32_each
 from pannier.streams.hashing import SMALL, Hashing, Place
 from pannier.volumes.base import Folder, Source, WholeReader
 from pannier.window import Window
 
 _RUN = 256
-"""Small entries whose columns are read at once."""
+_RUN_BYTES = 256 * 1024
+"""Small entries, and bytes of theirs, that are read at once."""
 _RECORDS = 2_000
 """Records of a trailer that are made at once."""
 _FILE = Kind.FILE.value
@@ -175,54 +179,58 @@ class Passage:
         whole = _whole(numbers, offset_of, window)
         number = numbers.start
         while number < numbers.stop:
-            stop = number
-            if number in whole:
-                most = min(number + _RUN, whole.stop)
-                stop = next((n for n in range(number, most) if sizes[n] > SMALL), most)
-            if stop > number:
-                yield from self._small_run(range(number, stop))
-                number = stop
+            if number in whole and sizes[number] <= SMALL:
+                run = sizes[number : min(number + _RUN, whole.stop)]
+                count = next((at for at, size in enumerate(run) if size > SMALL), len(run))
+                count = max(1, bisect_right(list(accumulate(run[:count])), _RUN_BYTES))
+                yield self._small_run(range(number, number + count))
+                number += count
             else:
                 yield from self._pieces(Window(offset_of(number), offset_of(number + 1)).intersect(window))
                 number += 1
 
-    def _small_run(self, numbers: range) -> Iterator[int]:
-        """Whole small entries, read and hashed one after the other. The hottest loop there is: it makes no objects."""
+    def _small_run(self, numbers: range) -> int:
+        """Put whole small entries among the parts and return their length; column by column, for they may be millions.
+
+        Each file is read and hashed once, and only then is its header made.
+        """
         if self._passing is not None:
             self.settle()
         assert self._whole is not None
-        layout, checksums, append = self._shape.layout, self._shape.checksums, self._parts.append
-        read, before, after = self._whole.read, layout.before, layout.after
-        entries, hashed = layout.entries, layout.checksums
-        sizes, kinds = entries.sizes, entries.kinds
-        values, known = checksums.values, checksums.known
-        paths = entries.paths(numbers.start, numbers.stop)
-        sources = entries.sources(numbers.start, numbers.stop)
-        identities, ends = entries.joined_identities(numbers.start, numbers.stop)
-        begin = crc = 0
-        for number, path, source, end in zip(numbers, paths, sources, ends, strict=True):
-            size = sizes[number]
-            if kinds[number] != _FILE or not size:
-                whole = before(number, 0) + after(number, 0)
-                append(whole)
-                begin = end
-                yield len(whole)
-                continue
-            data = read(source, identities[begin:end], size, path)
-            begin = end
-            if hashed:
-                crc = crc32(data, 0)
-                if not known[number]:
-                    values[number] = crc
-                    known[number] = 1
-                    self._learnt.append(number)
-                elif values[number] != crc:
+        layout, start, stop = self._shape.layout, numbers.start, numbers.stop
+        entries, sizes = layout.entries, layout.entries.sizes[start:stop]
+        paths, sources = entries.paths(start, stop), entries.sources(start, stop)
+        identities, ends = entries.joined_identities(start, stop)
+        begins = [0, *ends[:-1]]
+        files = zip(sources, map(identities.__getitem__, map(slice, begins, ends)), sizes, paths, strict=True)
+        if entries.kinds.count(_FILE, start, stop) == len(numbers) and 0 not in sizes:
+            contents = self._whole.read(files)
+        else:
+            filled = [entries.kinds[number] == _FILE and sizes[number - start] > 0 for number in numbers]
+            read = iter(self._whole.read(compress(files, filled)))
+            contents = [next(read) if has else b"" for has in filled]
+        checksums = self._learn(numbers, contents) if layout.checksums else [0] * len(numbers)
+        heads, tails = layout.befores(numbers, checksums), layout.afters(numbers, checksums)
+        parts = list(chain.from_iterable(zip(heads, contents, tails, strict=True)))
+        self._parts += parts
+        return sum(map(len, parts))
+
+    def _learn(self, numbers: range, contents: list[bytes]) -> list[int]:
+        """Hash what was read, hold it against what is known, keep what is new."""
+        checksums, start, stop = self._shape.checksums, numbers.start, numbers.stop
+        crcs = crc32_each(contents)
+        unknown = checksums.unknown(numbers)
+        if len(unknown) < len(numbers):
+            for number, crc, content in zip(numbers, crcs, contents, strict=True):
+                if content and checksums.known[number] and checksums.values[number] != crc:
                     self._compare(number, crc)
-            head, tail = before(number, crc), after(number, crc)
-            append(head)
-            append(data)
-            append(tail)
-            yield len(head) + size + len(tail)
+            for number in unknown:
+                checksums.put(number, crcs[number - start])
+        else:
+            checksums.values[start:stop] = array("I", crcs)
+            checksums.known[start:stop] = b"\1" * len(numbers)
+        self._learnt += unknown
+        return crcs
 
     def _pieces(self, window: Window) -> Iterator[int | Late | Run]:
         """Whatever lies in a window, segment by segment."""
@@ -304,7 +312,7 @@ class Passage:
             return self._part(entry, run)
         if self._small[0] != number:
             assert self._whole is not None
-            data = self._whole.read(entry.source, entry.identity, entry.size, entry.path)
+            (data,) = self._whole.read([(entry.source, entry.identity, entry.size, entry.path)])
             self._compare(number, crc32(data, 0))
             self._small = number, data
         data = self._small[1]

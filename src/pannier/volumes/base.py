@@ -86,12 +86,14 @@ class Source(Protocol):
 class WholeReader(Protocol):
     """Reads small files whole, one after the other. Belongs to one thread at a time."""
 
-    def read(self, source: bytes, identity: bytes, size: int, path: bytes) -> bytes:
-        """Return the content of the regular file at ``source``, if it was what was planned when it was read.
+    def read(self, files: Iterable[tuple[bytes, bytes, int, bytes]]) -> list[bytes]:
+        """Return the contents of regular files, each of which was what was planned when it was read.
+
+        ``files``: source, identity, size in bytes, and the name used in messages, of each.
 
         Raises:
-            SourceChanged: It is gone, is another file or kind, or was changed.
-            SourceUnreadable: It may not be read, or the backend failed.
+            SourceChanged: One is gone, is another file or kind, or was changed.
+            SourceUnreadable: One may not be read, or the backend failed.
         """
 
     def close(self) -> None:

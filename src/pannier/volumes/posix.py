@@ -39,6 +39,9 @@ _READ_HERE = _READ | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY
 _ENTER = getattr(os, "O_PATH", 0) | os.O_DIRECTORY
 
+_TYPE = 0o170000
+"""The bits of a mode that say what a thing is (inode(7))."""
+
 _GONE = (errno.ENOENT, errno.ENAMETOOLONG)
 _NOT_A_DIRECTORY = (errno.ENOTDIR, errno.ELOOP)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM)
@@ -97,29 +100,36 @@ class PosixWholeReader:
         self._at: Descriptor | None = None
         self._number, self._directory = -1, b""
 
-    def read(self, source: bytes, identity: bytes, size: int, path: bytes) -> bytes:
-        directory, _, name = source.rpartition(b"/")
-        try:
-            if directory != self._directory or self._at is None:
-                self._enter(directory)
-            if not directory and name == RESERVED:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-            number = os.open(name, _READ_HERE, dir_fd=self._number)
-        except OSError as error:
-            raise _not_opened(path, error) from error
-        try:
-            data = os.read(number, size + 1)  # one more, to see where it has grown
-            if len(data) < size:
-                data = _read_on(number, data, size)
-            status = os.fstat(number)
-        except OSError as error:
-            raise _not_read(number, identity, path, error) from error
-        finally:
-            os.close(number)
-        same = stat.S_ISREG(status.st_mode) and _identity(status, status.st_size) == identity
-        if not same or len(data) != size:
-            raise _unlike(status, identity, size, len(data), path)
-        return data
+    def read(self, files: Iterable[tuple[bytes, bytes, int, bytes]]) -> list[bytes]:
+        open_file, read, look, close = os.open, os.read, os.fstat, os.close
+        contents: list[bytes] = []
+        for source, identity, size, path in files:
+            directory, _, name = source.rpartition(b"/")
+            try:
+                if directory != self._directory or self._at is None:
+                    self._enter(directory)
+                if not directory and name == RESERVED:
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+                number = open_file(name, _READ_HERE, dir_fd=self._number)
+            except OSError as error:
+                raise _not_opened(path, error) from error
+            try:
+                data = read(number, size + 1)  # one more, to see where it has grown
+                if len(data) < size:
+                    data = _read_on(number, data, size)
+                status = look(number)
+            except OSError as error:
+                raise _not_read(number, identity, path, error) from error
+            finally:
+                close(number)
+            same = (
+                status.st_mode & _TYPE == stat.S_IFREG
+                and pack_identity(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns) == identity
+            )
+            if not same or len(data) != size:
+                raise _unlike(status, identity, size, len(data), path)
+            contents.append(data)
+        return contents
 
     def close(self) -> None:
         self._leave()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from pannier.errors import SourceChanged
@@ -20,7 +21,13 @@ class OpeningReader:
     def __init__(self, folder: Opener) -> None:
         self._folder = folder
 
-    def read(self, source: bytes, identity: bytes, size: int, path: bytes) -> bytes:
+    def read(self, files: Iterable[tuple[bytes, bytes, int, bytes]]) -> list[bytes]:
+        return [self._read(*file) for file in files]
+
+    def close(self) -> None:
+        pass
+
+    def _read(self, source: bytes, identity: bytes, size: int, path: bytes) -> bytes:
         opened = self._folder.open(source, identity, path)
         try:
             data = opened.read(0, size)
@@ -35,6 +42,3 @@ class OpeningReader:
         if len(data) != size:
             raise SourceChanged(path, f"it ends after {len(data):,} of {size:,} bytes")
         return data
-
-    def close(self) -> None:
-        pass
