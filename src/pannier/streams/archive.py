@@ -7,17 +7,19 @@ The last bytes are given only after all of that, because a failure shows only wh
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from pannier.archive.plan import Shape
 from pannier.errors import ChecksumsPending, PannierError, SourceChanged
 from pannier.streams.ahead import Ahead, AheadSettings, Background
 from pannier.streams.base import HELD_BACK, FileSpan, Version
 from pannier.streams.hashing import Hashing, Place
-from pannier.streams.passage import Passage, Run
+from pannier.streams.passage import Burst, Passage, Run
 from pannier.streams.workers import Workers
 from pannier.window import Window
 
@@ -135,32 +137,61 @@ class ArchiveReader:
 
     async def _items(self, passage: Passage, window: Window, *, spans: bool) -> AsyncGenerator[bytes | FileSpan, None]:
         """Give a window's bytes. Large files come as spans, where wanted and possible."""
-        workers = self._engine.workers
-        pace = _Pace()
+        workers, pace = self._engine.workers, _Pace()
         passage.begin(window)
-        ended = False
-        while not ended:
-            burst = await workers.run(passage.gather, pace.enough)
-            ended = burst.ended
-            if burst.data:
-                pace.begin()
-                yield burst.data
-                pace.end()
-            match burst.wants:
-                case int(number):
-                    await self._engine.hashing.crc(self._place, self._shape, number)
-                case Run(number=number, window=run, source=source):
-                    fd = source.fileno() if spans else None
-                    if fd is not None:
-                        path = self._shape.layout.entries.path(number)
-                        yield FileSpan(fd, run.start, run.length, path, passage.feed, passage.passed, burst.wants.quiet)
-                    else:
-                        at = run.start
-                        while at < run.stop:
-                            data = await workers.run(passage.read, burst.wants, at, min(_PIECE, run.stop - at))
-                            at += len(data)
-                            yield data
-                    passage.expect(run.stop)
+        gathering = _Started(workers.run(passage.gather, pace.enough))
+        try:
+            while True:
+                burst = await gathering.result()
+                if burst.wants is None and not burst.ended:  # while what is there is sent, more can be read
+                    gathering = _Started(workers.run(passage.gather, pace.enough))
+                if burst.data:
+                    pace.begin()
+                    yield burst.data
+                    pace.end()
+                match burst.wants:
+                    case int(number):
+                        await self._engine.hashing.crc(self._place, self._shape, number)
+                    case Run() as run:
+                        async with aclosing(self._run(passage, run, spans=spans)) as items:
+                            async for item in items:
+                                yield item
+                if burst.ended:
+                    return
+                if burst.wants is not None:
+                    gathering = _Started(workers.run(passage.gather, pace.enough))
+        finally:
+            await gathering.stop()
+
+    async def _run(self, passage: Passage, run: Run, *, spans: bool) -> AsyncGenerator[bytes | FileSpan, None]:
+        """Give a run of bytes of a large file."""
+        window = run.window
+        fd = run.source.fileno() if spans else None
+        if fd is not None:
+            path = self._shape.layout.entries.path(run.number)
+            yield FileSpan(fd, window.start, window.length, path, passage.feed, passage.passed, run.quiet)
+        else:
+            at = window.start
+            while at < window.stop:
+                data = await self._engine.workers.run(passage.read, run, at, min(_PIECE, window.stop - at))
+                at += len(data)
+                yield data
+        passage.expect(window.stop)
+
+
+class _Started:
+    """A thread call that goes on while something else is done."""
+
+    def __init__(self, call: Coroutine[Any, Any, Burst]) -> None:
+        self._task = asyncio.create_task(call)
+
+    async def result(self) -> Burst:
+        return await self._task
+
+    async def stop(self) -> None:
+        """End it, waiting for its thread."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
 
 class _Pace:

@@ -77,6 +77,7 @@ class Passage:
         self._whole: WholeReader | None = None
         self._passing: _Passing | None = None
         self._small: tuple[int, bytes] = (-1, b"")
+        self._enough = 0
         self._parts: list[bytes] = []
         self._learnt: list[int] = []
         self._steps: Iterator[int | Late | Run] = iter(())
@@ -97,6 +98,7 @@ class Passage:
             SourceChanged: A file is not what was planned.
             VolumeFailed: A file cannot be read.
         """
+        self._enough = enough
         size = 0
         wants: int | Run | None = None
         ended = True
@@ -182,7 +184,7 @@ class Passage:
             if number in whole and sizes[number] <= SMALL:
                 run = sizes[number : min(number + _RUN, whole.stop)]
                 count = next((at for at, size in enumerate(run) if size > SMALL), len(run))
-                count = max(1, bisect_right(list(accumulate(run[:count])), _RUN_BYTES))
+                count = max(1, bisect_right(list(accumulate(run[:count])), min(self._enough, _RUN_BYTES)))
                 yield self._small_run(range(number, number + count))
                 number += count
             else:
