@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import signal
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +16,13 @@ import structlog
 from aiohttp import web
 
 from pannier import logs
+from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
 from pannier.api.connections import Runner
 from pannier.api.middlewares import Drain
+from pannier.api.streaming import Streaming
 from pannier.config import Address, Settings
-from pannier.config.settings import ListenerSettings
+from pannier.config.settings import ArchiveSettings, ListenerSettings
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
 from pannier.services.archives import Archives
@@ -122,7 +125,9 @@ class Server:
         archives = Archives(
             volumes=self._volumes,
             plans=plans,
-            engine=Engine(streaming, hashing, background, ahead, settings.archive.pending_above),
+            engine=Engine(
+                streaming, hashing, background, ahead, settings.archive.pending_above, _quiet_after(settings.archive)
+            ),
             keys=PydanticJWT(settings.storage_proxy.secret.get_secret_value()),
             sessions=state,
             selections=state,
@@ -131,7 +136,11 @@ class Server:
 
         client, manager = settings.api.client, settings.api.manager
         face = ClientFace(client.path_prefix, client.trusted_proxies, client.cors_origins)
-        client_app = client_application(archives, streaming, self._drain, face)
+        limits = settings.limits
+        client_streams = Streaming(
+            streaming, Admission(limits.max_streams, limits.max_streams_per_token), limits.stream_rate
+        )
+        client_app = client_application(archives, client_streams, self._drain, face)
         manager_app = manager_application(
             archives, self._drain, manager.secret.get_secret_value(), settings.limits.max_selection_body
         )
@@ -192,6 +201,7 @@ def run(
     Raises:
         ConfigInvalid: Before anything is served: a volume, a port, a certificate or the state is not usable.
     """
+    _raise_descriptor_limit()
     logs.configure(settings.log.level, settings.log.format)
     volumes = open_volumes(settings, folders)
     try:
@@ -199,6 +209,16 @@ def run(
     finally:
         for volume in volumes.values():
             volume.close()
+
+
+def _raise_descriptor_limit() -> None:
+    """Take what descriptors the system allows: a stream needs up to six, and the usual soft limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            _log.warning("the limit of open files stays as it is", limit=soft, reason=str(error))
 
 
 def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> dict[str, Volume]:
@@ -243,6 +263,11 @@ async def _serve(
     finally:
         await server.stop()
     return 0
+
+
+def _quiet_after(archive: ArchiveSettings) -> int | None:
+    """When a file's pages may be sent as they are, in nanoseconds."""
+    return round(archive.zero_copy_min_age * 1_000_000_000) if archive.zero_copy else None
 
 
 def _plan_settings(settings: Settings) -> PlanSettings:

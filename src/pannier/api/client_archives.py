@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
 from pannier.api.problems import answer, answer_status
 from pannier.api.requests import Context
-from pannier.api.streaming import Stream, StreamResponse
+from pannier.api.streaming import Streaming, StreamResponse
 from pannier.errors import (
     FolderMissing,
     MalformedRequest,
@@ -40,7 +40,6 @@ from pannier.protocol.disposition import attachment
 from pannier.protocol.ranges import content_range, parse_range, unsatisfied_range
 from pannier.services.archives import Archives, Grant
 from pannier.streams.archive import ArchiveReader
-from pannier.streams.workers import Workers
 from pannier.window import Window
 
 _BEARER = "bearer "
@@ -55,8 +54,8 @@ class TokenQuery(BaseModel):
 class ClientArchives:
     """The handlers of ``/download-archive``."""
 
-    def __init__(self, archives: Archives, workers: Workers) -> None:
-        self._archives, self._workers = archives, workers
+    def __init__(self, archives: Archives, streaming: Streaming) -> None:
+        self._archives, self._streaming = archives, streaming
 
     @api_handler
     async def download(self, query: QueryParam[TokenQuery], context: Context) -> Answered:
@@ -107,7 +106,9 @@ class ClientArchives:
                     return told
                 case _:
                     assert_never(decision)
-            stream = await Stream.start(reader, window) if context.method == "GET" else None
+            stream = None
+            if context.method == "GET":
+                stream = await self._streaming.begin(reader, window, grant.session)
             try:
                 if pinned is None:
                     pinned = await self._archives.pin(grant, version.etag)
@@ -122,7 +123,7 @@ class ClientArchives:
             headers |= _representation(reader)
             if stream is None:
                 return ApiResponse(status=status, headers={**headers, "Content-Length": str(window.length)})
-            return StreamResponse(stream, status, window.length, headers, self._workers)
+            return StreamResponse(stream, status, window.length, headers, self._streaming)
 
 
 def _token(query: TokenQuery, context: Context) -> str:

@@ -185,6 +185,9 @@ class LimitSettings(Section):
     max_selection_body: Annotated[Size, Field(ge=1024)] = Field(
         64 * MIB, description="Largest request body that names a selection."
     )
+    max_streams: int = Field(1_000, ge=1, description="Most responses that stream at the same time.")
+    max_streams_per_token: int = Field(64, ge=1, description="Most of them for one token, ranges of one archive.")
+    stream_rate: Size = Field(0, description="Most bytes per second of one stream; 0 = no limit.")
     plan_linger: Duration = Field(30, description="How long a plan goes on after the last client that waits has left.")
 
 
@@ -208,6 +211,13 @@ class ArchiveSettings(Section):
     )
     plan_fresh_min: Duration = Field(2, description="A plan younger than this is used again by a new request.")
     plan_fresh_max: Duration = Field(60, description="A plan older than this is never used by a new request.")
+
+    zero_copy: bool = Field(
+        False,
+        description="Send large files that nobody touched for a while with sendfile. Off: each byte is hashed once "
+        "more as it is sent, which is as fast with most clients.",
+    )
+    zero_copy_min_age: Duration = Field(600, description="How long nobody must have touched such a file.")
 
     @model_validator(mode="after")
     def _check(self) -> ArchiveSettings:
