@@ -21,7 +21,7 @@ from pannier.streams.base import FileSpan
 from pannier.streams.workers import Workers
 
 CHANCE = random.Random(11)
-DATA = CHANCE.randbytes(24 * 1024 * 1024)
+DATA = CHANCE.randbytes(40 * 1024 * 1024)
 
 Send = Callable[[Outlet], Awaitable[None]]
 

@@ -38,8 +38,9 @@ _BURST = 0.05
 _PATIENCE_MS = 2
 """Milliseconds that a thread waits for a full socket before it hands the waiting to the event loop."""
 _LEAST_PACED = 16 * 1024
-_COPIED_TAIL = 8 * 1024 * 1024
-"""Last bytes of a run that are copied after the rest went by ``sendfile``: more than a socket usually holds."""
+_COPIED_TAIL = 16 * 1024 * 1024
+"""Last bytes of a run that are copied after the rest went by ``sendfile``: more than the queues of both ends usually
+hold (4 and 6 MiB), so that no page is referenced any more when they are through, not even by a client on this host."""
 _ACKNOWLEDGED_EVERY = 0.005
 
 

@@ -213,9 +213,8 @@ class ArchiveSettings(Section):
     plan_fresh_max: Duration = Field(60, description="A plan older than this is never used by a new request.")
 
     zero_copy: bool = Field(
-        False,
-        description="Send large files that nobody touched for a while with sendfile. Off: each byte is hashed once "
-        "more as it is sent, which is as fast with most clients.",
+        True,
+        description="Send large files whose checksum is known, and that nobody touched for a while, with sendfile.",
     )
     zero_copy_min_age: Duration = Field(600, description="How long nobody must have touched such a file.")
 
