@@ -129,14 +129,14 @@ class Ahead:
 
     def _pick_large(self, numbers: range) -> list[int]:
         shape = self._shape
-        return [
+        large = [
             number
             for number in numbers
             if (entry := shape.entry(number)).kind is Kind.FILE
             and entry.size > SMALL
             and shape.layout.checksum_first(number)
-            and self._hashing.known(self._place, shape, number) is None
         ]
+        return self._hashing.unknown(self._place, shape, large)
 
 
 class Background:

@@ -335,10 +335,4 @@ class _Passage:
 
     def _compare(self, number: int, crc: int) -> None:
         """Hold the checksum of content that passed against the one that is known, which may stand in the archive."""
-        known = self._hashing.known(self._place, self._shape, number)
-        if known is not None and known != crc:
-            self._hashing.unlearn(self._place, self._shape, number)
-            raise SourceChanged(
-                self._shape.entry(number).path, f"its CRC-32 is {crc:08x}, where {known:08x} was read before"
-            )
-        self._hashing.learn(self._place, self._shape, number, crc)
+        self._hashing.passed(self._place, self._shape, number, crc)

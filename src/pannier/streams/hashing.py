@@ -16,7 +16,7 @@ from pannier.archive.entries import Entry, Kind
 from pannier.archive.plan import Shape
 from pannier.dto.ids import FolderId
 from pannier.errors import SourceChanged
-from pannier.state.checksums import ChecksumMemory
+from pannier.state.base import ChecksumStore
 from pannier.streams.crc import crc32
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Folder, Volume
@@ -28,6 +28,7 @@ _BURST = 0.25
 """Seconds one thread call hashes before it comes back to the loop, where it may be told to stop."""
 _STEP = 1024 * 1024
 _PARTIALS = 4_096
+_LOOKED_UP = 8_192
 _GRACE = 0.5
 """Seconds a computation outlives its last waiter: who takes over, or comes back at once, finds it running."""
 
@@ -47,18 +48,18 @@ class Place:
 class Hashing:
     """The process's checksums: what is remembered, and what is being computed."""
 
-    def __init__(self, workers: Workers, memory: ChecksumMemory) -> None:
+    def __init__(self, workers: Workers, store: ChecksumStore) -> None:
         self._workers = workers
-        self._memory = memory
+        self._store = store
         self._jobs: dict[tuple[str, bytes], _Job] = {}
         self._partials: OrderedDict[tuple[str, bytes], tuple[int, int]] = OrderedDict()
 
     def known(self, place: Place, shape: Shape, number: int) -> int | None:
-        """Return the checksum of entry ``number`` if it is known; cheap, from any thread."""
+        """Return the checksum of entry ``number`` if it is at hand; touches no disk, from any thread."""
         crc = shape.checksums.get(number)
         if crc is None:
             entry = shape.entry(number)
-            crc = 0 if not entry.size else self._memory.get(place.volume.id, entry.identity)
+            crc = 0 if not entry.size else self._store.recall(place.volume.id, entry.identity)
             if crc is not None:
                 shape.checksums.put(number, crc)
         return crc
@@ -67,12 +68,32 @@ class Hashing:
         """Keep a checksum of content that was read whole and checked to be what was planned; from any thread."""
         shape.checksums.put(number, crc)
         if number not in shape.unsettled:
-            self._memory.put(place.volume.id, shape.entry(number).identity, crc)
+            entry = shape.entry(number)
+            self._store.put(place.volume.id, entry.identity, crc, entry.path)
 
     def unlearn(self, place: Place, shape: Shape, number: int) -> None:
-        """Forget a checksum that content contradicted; from any thread."""
+        """Forget a checksum; from any thread."""
         shape.checksums.forget(number)
-        self._memory.forget(place.volume.id, shape.entry(number).identity)
+        self._store.forget(place.volume.id, shape.entry(number).identity)
+
+    def relearn(self, place: Place, shape: Shape, number: int, crc: int) -> None:
+        """Keep the checksum of content that contradicted the one that was known; as ``learn``."""
+        if number in shape.unsettled:
+            self._store.forget(place.volume.id, shape.entry(number).identity)
+        self.learn(place, shape, number, crc)
+
+    def passed(self, place: Place, shape: Shape, number: int, crc: int) -> None:
+        """Hold the checksum of content that passed whole, and was checked after that, against the one that is known.
+
+        Raises:
+            SourceChanged: They differ; the known one may stand in the archive already.
+        """
+        known = self.known(place, shape, number)
+        if known is None:
+            self.learn(place, shape, number, crc)
+        elif known != crc:
+            self.relearn(place, shape, number, crc)
+            raise SourceChanged(shape.entry(number).path, f"its CRC-32 is {crc:08x}, where {known:08x} was read before")
 
     async def crc(self, place: Place, shape: Shape, number: int) -> int:
         """Return the checksum of entry ``number``, computing it if nobody did; equal computations are one.
@@ -104,13 +125,27 @@ class Hashing:
         """Learn the checksums of many small files in one thread call; errors as ``crc``."""
         await self._workers.run(self._hash_small, place, shape, numbers)
 
-    def unknown(self, place: Place, shape: Shape, numbers: range) -> list[int]:
-        """Those of ``numbers`` whose checksum is needed and unknown; blocks for long lists, call it in a thread."""
-        return [
+    def unknown(self, place: Place, shape: Shape, numbers: Sequence[int]) -> list[int]:
+        """Those of ``numbers`` whose checksum is needed and unknown; may read a disk, call it in a thread."""
+        asked = [
             number
             for number in numbers
             if shape.entry(number).kind is Kind.FILE and self.known(place, shape, number) is None
         ]
+        return self._look_up(place, shape, asked)
+
+    def _look_up(self, place: Place, shape: Shape, numbers: Sequence[int]) -> list[int]:
+        """Ask the store for all of ``numbers`` at once, and return those that it does not know."""
+        left = []
+        for at in range(0, len(numbers), _LOOKED_UP):
+            part = numbers[at : at + _LOOKED_UP]
+            found = self._store.get_many(place.volume.id, [shape.entry(number).identity for number in part])
+            for number, crc in zip(part, found, strict=True):
+                if crc is None:
+                    left.append(number)
+                else:
+                    shape.checksums.put(number, crc)
+        return left
 
     async def close(self) -> None:
         """End all computations."""
@@ -121,9 +156,10 @@ class Hashing:
     async def _compute(self, place: Place, entry: Entry, key: tuple[str, bytes]) -> int:
         offset, crc = self._partials.pop(key, (0, 0))
         try:
+            offset, crc = await self._workers.run(self._first_burst, place, entry, offset, crc)
             while offset < entry.size:
-                offset, crc = await self._workers.run(_hash_burst, place, entry, offset, crc)
                 self._partials[key] = offset, crc
+                offset, crc = await self._workers.run(hash_burst, place, entry, offset, crc)
             self._partials.pop(key, None)
         finally:
             if (job := self._jobs.get(key)) is not None and job.task is asyncio.current_task():
@@ -131,6 +167,10 @@ class Hashing:
             while len(self._partials) > _PARTIALS:
                 self._partials.popitem(last=False)
         return crc
+
+    def _first_burst(self, place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
+        known = self._store.get(place.volume.id, entry.identity)
+        return hash_burst(place, entry, offset, crc) if known is None else (entry.size, known)
 
     def _end_unwanted(self, key: tuple[str, bytes], job: _Job) -> None:
         if not job.waiting and self._jobs.get(key) is job:
@@ -185,7 +225,7 @@ def read_whole(folder: Folder, entry: Entry) -> bytes:
     return data
 
 
-def _hash_burst(place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
+def hash_burst(place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
     """Hash a part of a file from ``offset`` on; its identity is checked before and after."""
     folder = place.open()
     try:
