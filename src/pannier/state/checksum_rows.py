@@ -20,7 +20,7 @@ from pannier.state.database import Schema
 SLICE = 4_096
 """Rows that one statement finds or writes: some milliseconds."""
 SEGMENTS = 4
-"""Parts of the bound in which rows age: what was used within the latest half of them is not written again for that."""
+"""Parts of the bound, about, in which rows age: what is used within the latest is not written again for that."""
 
 CHECKSUMS = Schema(
     noun="checksum store",
@@ -67,8 +67,8 @@ _PUT = (
 _MOST_FREE = 1_024
 """Pages that stay in the file unused, for what comes next; more are given back to the file system."""
 _CRC32 = struct.Struct(">I")
-_ROW_OVERHEAD = 17
-"""Bytes of a row beside its identity, as they come to lie in a file written in order."""
+_ROW_OVERHEAD = 24
+"""Bytes of a row beside its identity: 17 where rows come in order, about 35 where they come in none."""
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -95,8 +95,8 @@ class Found:
     aged: list[int] = field(default_factory=list)
 
 
-def find(connection: sqlite3.Connection, volume_id: str, identities: Sequence[bytes]) -> Found:
-    """Return what is known of at most ``SLICE`` identities."""
+def find(connection: sqlite3.Connection, volume_id: str, identities: Sequence[bytes], limit: int) -> Found:
+    """Return what is known of at most ``SLICE`` identities; rows age where ``limit`` bytes are nearly used."""
     found = Found([None] * len(identities))
     row = connection.execute("SELECT number FROM volumes WHERE id = ?", (volume_id,)).fetchone()
     if row is None:
@@ -118,7 +118,7 @@ def find(connection: sqlite3.Connection, volume_id: str, identities: Sequence[by
             hits = list(struct.iter_unpack(">II", bytes.fromhex(text)))
             for at, crc32 in hits:
                 found.checksums[left[at]] = crc32
-            if segment <= segments[-1] - SEGMENTS // 2:
+            if segment != segments[-1] and _is_short(connection, limit):
                 found.aged += (left[at] for at, _ in hits)
             if len(hits) == len(left):
                 break
@@ -213,6 +213,11 @@ def _pages(connection: sqlite3.Connection) -> tuple[int, int, int]:
         connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count", "page_size")
     )
     return pages - free, free, size
+
+
+def _is_short(connection: sqlite3.Connection, limit: int) -> bool:
+    used, _, page = _pages(connection)
+    return used * page * SEGMENTS > limit * (SEGMENTS - 1)
 
 
 def _segments(connection: sqlite3.Connection) -> list[int]:

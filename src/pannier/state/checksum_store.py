@@ -77,6 +77,7 @@ class SqliteChecksums:
         self._path, self._limit, self._names, self._delay = path, limit, names or {}, delay
         self._memory = ChecksumMemory(remembered)
         self._waiting: _Waiting = {}
+        self._in_flight: _Waiting = {}
         self._number_waiting = 0
         self._writing = False
         self._urgent = False
@@ -130,9 +131,11 @@ class SqliteChecksums:
     def recall(self, volume_id: str, identity: bytes) -> int | None:
         """See ``ChecksumStore.recall``."""
         crc32 = self._memory.recall(volume_id, identity)
-        if crc32 is None and (waiting := self._waiting.get(volume_id)) is not None:
-            row = waiting.get(identity)
-            return row[0] if row is not None else None
+        if crc32 is None:
+            for line in (self._waiting, self._in_flight):
+                if identity in (waiting := line.get(volume_id, {})):
+                    row = waiting.get(identity)
+                    return row[0] if row is not None else None
         return crc32
 
     def get(self, volume_id: str, identity: bytes) -> int | None:
@@ -145,14 +148,13 @@ class SqliteChecksums:
     def get_many(self, volume_id: str, identities: Sequence[bytes]) -> list[int | None]:
         """See ``ChecksumStore.get_many``."""
         found = self._memory.get_many(volume_id, identities)
-        waiting = self._waiting.get(volume_id, {})
-        asked: list[int] = []
-        for i, crc32 in enumerate(found):
-            if crc32 is None:
-                if identities[i] not in waiting:
-                    asked.append(i)
-                elif (row := waiting.get(identities[i])) is not None:
-                    found[i] = row[0]
+        asked = [i for i, crc32 in enumerate(found) if crc32 is None]
+        for line in (self._waiting, self._in_flight):  # in this order, as rows go from one to the next
+            if waiting := line.get(volume_id):
+                for i in asked:
+                    if (row := waiting.get(identities[i])) is not None:
+                        found[i] = row[0]
+                asked = [i for i in asked if identities[i] not in waiting]
         for at in range(0, len(asked), SLICE):
             part = asked[at : at + SLICE]
             for i, crc32 in zip(part, self._find(volume_id, [identities[i] for i in part]), strict=True):
@@ -202,7 +204,7 @@ class SqliteChecksums:
     # -- reading
 
     def _find(self, volume_id: str, identities: Sequence[bytes]) -> list[int | None]:
-        found = self._look(lambda connection: rows.find(connection, volume_id, identities))
+        found = self._look(lambda connection: rows.find(connection, volume_id, identities, self._limit))
         if found is None:
             return [None] * len(identities)
         for i in found.aged:  # so that it stays
@@ -249,7 +251,8 @@ class SqliteChecksums:
                     lambda: self._closing or (self._usable and (self._urgent or self._number_waiting >= SLICE)),
                     patience,
                 )
-                line, self._waiting, self._number_waiting = self._waiting, {}, 0
+                line = self._in_flight = self._waiting
+                self._waiting, self._number_waiting = {}, 0
                 self._writing, closing = True, self._closing
             self._attempt(line)
             with self._changed:
