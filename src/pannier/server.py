@@ -28,6 +28,8 @@ from pannier.errors import ConfigInvalid
 from pannier.services.archives import Archives
 from pannier.services.planning import Plans, PlanSettings
 from pannier.services.walking import WalkLimits
+from pannier.state.base import ChecksumStore
+from pannier.state.checksum_store import CHECKSUM_FILE, REMEMBERED, SqliteChecksums
 from pannier.state.checksums import ChecksumMemory
 from pannier.state.sqlite import SqliteState
 from pannier.streams.ahead import AheadSettings, Background
@@ -40,7 +42,6 @@ from pannier.volumes.posix import SingleFolderVolume
 from pannier.volumes.registry import VolumeSpec, open_volume
 
 STATE_FILE = "state.db"
-REMEMBERED_CHECKSUMS = 500_000
 STREAM_THREADS = 32
 HASH_THREADS = 4
 LONGEST_LINE = 64 * 1024
@@ -111,12 +112,18 @@ class Server:
         push(state.close)
         await state.open()
 
+        checksums: ChecksumStore = ChecksumMemory(REMEMBERED)
+        if settings.state.checksum_limit:
+            checksums = kept = checksum_store(settings, self._volumes)
+            push(asyncio.to_thread, kept.close)
+            await asyncio.to_thread(kept.open)
+
         streaming, hash_threads = Workers("stream", STREAM_THREADS), Workers("hash", HASH_THREADS)
         walking = Workers("walk", settings.limits.max_concurrent_plans + 1)  # one more looks again at known plans
         for workers in (streaming, hash_threads, walking):
             push(workers.close)
         ahead = AheadSettings(lead=settings.archive.hash_ahead, linger=settings.archive.background_hash_linger)
-        hashing = Hashing(hash_threads, ChecksumMemory(REMEMBERED_CHECKSUMS))
+        hashing = Hashing(hash_threads, checksums)
         push(hashing.close)
         background = Background(ahead)
         push(background.close)
@@ -240,6 +247,12 @@ def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> di
             reason = f"cannot be served: {error.strerror}"
             raise ConfigInvalid(str(folder.path), reason, "give a directory that this user may read") from error
     return volumes
+
+
+def checksum_store(settings: Settings, volumes: Mapping[str, Volume]) -> SqliteChecksums:
+    """Return the durable checksums of these settings, not opened yet."""
+    names = {volume.id: name for name, volume in volumes.items()}
+    return SqliteChecksums(settings.state.path / CHECKSUM_FILE, settings.state.checksum_limit, names=names)
 
 
 async def _serve(

@@ -249,6 +249,17 @@ class StateSettings(Section):
         description="Folder of what must outlive the process: $XDG_STATE_HOME/pannier or ~/.local/state/pannier; local "
         "disk only.",
     )
+    checksum_limit: Size = Field(
+        256 * MIB,
+        description="Most bytes of checksums kept in checksums.db, about 50 a file; what was used longest ago makes "
+        "room. At least 1 MiB, or 0: none outlives the process.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> StateSettings:
+        if 0 < self.checksum_limit < MIB:
+            raise complaint("checksum-limit", "is below 1 MiB", 'give "1m" or more, or 0 to keep none on disk')
+        return self
 
 
 class LogSettings(Section):
