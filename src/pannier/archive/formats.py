@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pannier.archive import tar
 from pannier.archive import zip as zip_format
 from pannier.archive.entries import Entry
 from pannier.archive.layout import Layout
@@ -22,5 +23,6 @@ class Format:
 
 
 ZIP = Format("zip", "application/zip", ".zip", zip_format.VERSION, zip_format.ZipLayout)
+TAR = Format("tar", "application/x-tar", ".tar", tar.VERSION, tar.TarLayout)
 
-FORMATS = {ZIP.name: ZIP}
+FORMATS = {ZIP.name: ZIP, TAR.name: TAR}
