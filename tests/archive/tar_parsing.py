@@ -74,7 +74,8 @@ def parse(read: Read, length: int) -> list[Member]:
     assert length % RECORD == 0
     members, at = [], 0
     while (block := read(at, BLOCK)) != bytes(BLOCK):
-        offset, pax = at, ()
+        offset = at
+        pax: tuple[tuple[bytes, bytes], ...] = ()
         found = _header(block)
         if found["typeflag"] == b"x":
             pax, at = _extended(read, at, found)
