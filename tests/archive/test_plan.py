@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pannier.archive.entries import Entries
 from pannier.archive.formats import ZIP
 from pannier.archive.plan import SHOWN_OFFENCES, Checksums, Omitted, Plan, Shape
 from pannier.errors import Offence, OffenceCode, SelectionRefused
@@ -12,7 +13,7 @@ from tests.archive.strategies import GIB, sized
 
 def _plan(*, offences: int = 0, shape: Shape | None = None) -> Plan:
     refused = tuple(Offence(b"%d" % number, OffenceCode.MISSING, "nothing is there") for number in range(offences))
-    return Plan((), refused, (), (), (), content_bytes=0, seconds=0.0, shape=shape)
+    return Plan(Entries(), refused, (), (), (), content_bytes=0, seconds=0.0, shape=shape)
 
 
 def _shape() -> Shape:

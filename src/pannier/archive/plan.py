@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 
-from pannier.archive.entries import Entry
+from pannier.archive.entries import Entries, Entry
 from pannier.archive.formats import Format
 from pannier.archive.layout import Layout
 from pannier.archive.names import Clash, Rename
@@ -87,7 +87,7 @@ class Plan:
     ``entries`` are in path order; ``shape.layout.entries`` in archive order.
     """
 
-    entries: tuple[Entry, ...]
+    entries: Entries
     offences: tuple[Offence, ...]
     omitted: tuple[Omitted, ...]
     renamed: tuple[Renamed, ...]

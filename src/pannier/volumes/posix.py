@@ -9,20 +9,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from pannier.archive.entries import Kind
 from pannier.dto.ids import FolderId
 from pannier.errors import FolderMissing, Offence, OffenceCode, SourceChanged, SourceUnreadable, VolumeFailed, show
-from pannier.volumes.base import RESERVED, Found, Refused, Stat
-from pannier.volumes.confine import inspect, open_beneath, resolve, supported
+from pannier.volumes.base import Found, Listing, Refused
+from pannier.volumes.confine import open_beneath, resolve, supported
 from pannier.volumes.descriptors import Descriptor
 from pannier.volumes.folders import folder_path
-from pannier.volumes.identities import change_between, now_is, pack_identity
+from pannier.volumes.identities import change_between, now_is
+from pannier.volumes.listings import batches, identities, identity_of, kind_of, reason, stat_of
 from pannier.volumes.specs import VolumeSpec
 
 CLOCK_GRANULARITY = 0.02
@@ -41,7 +41,6 @@ _ENTER = getattr(os, "O_PATH", 0) | os.O_DIRECTORY
 _GONE = (errno.ENOENT, errno.ENAMETOOLONG)
 _NOT_A_DIRECTORY = (errno.ENOTDIR, errno.ELOOP)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM)
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class PosixSource:
@@ -60,7 +59,7 @@ class PosixSource:
                         break
                     data += more
             except OSError as error:
-                raise SourceUnreadable(self._path, _reason(error)) from error
+                raise SourceUnreadable(self._path, reason(error)) from error
         return data
 
     def check(self) -> None:
@@ -68,11 +67,11 @@ class PosixSource:
             try:
                 status = os.fstat(number)
             except OSError as error:
-                raise SourceUnreadable(self._path, _reason(error)) from error
-        kind = _kind(status)
+                raise SourceUnreadable(self._path, reason(error)) from error
+        kind = kind_of(status)
         if kind is not Kind.FILE:
             raise SourceChanged(self._path, now_is(kind))
-        change = change_between(self._identity, _identity(status, status.st_size))
+        change = change_between(self._identity, identity_of(status, status.st_size))
         if change is not None:
             # its last name went while it was open: what stands there now, if anything, is another file
             raise SourceChanged(self._path, "is gone or was replaced" if status.st_nlink == 0 else change)
@@ -92,16 +91,25 @@ class PosixFolder:
 
     def lookup(self, path: bytes, *, follow: bool) -> Found:
         with self._root.use() as root, resolve(root, path, follow=follow) as place:
-            return Found(place.source, _stat(place.status, place.target, place.directory, place.name), place.target)
+            return Found(place.source, stat_of(place.status, place.target, place.directory, place.name), place.target)
 
-    def scan(self, source: bytes) -> Iterable[tuple[bytes, Found | Offence]]:
+    def scan(self, source: bytes) -> Listing:
+        # opened here, so that what is wrong with the directory is raised now, not at the first name
+        return Listing(source, batches(self._enter(source, _LIST), source))
+
+    def identities(self, source: bytes, names: Sequence[bytes]) -> list[bytes | None]:
+        with closing(self._enter(source, _ENTER)) as directory, directory.use() as number:
+            try:
+                return identities(number, names)
+            except OSError as error:
+                raise VolumeFailed(f"directory {show(source)} cannot be looked at: {reason(error)}") from error
+
+    def _enter(self, source: bytes, flags: int) -> Descriptor:
         try:
             with self._root.use() as root:
-                directory = Descriptor(open_beneath(root, source, _LIST))
+                return Descriptor(open_beneath(root, source, flags))
         except OSError as error:
             raise _not_listed(source, error) from error
-        # opened here, so that what is wrong with the directory is raised now, not at the first name
-        return _listing(directory, source)
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> PosixSource:
         try:
@@ -167,7 +175,7 @@ class PosixVolume:
         except OSError as error:
             if error.errno in _GONE or error.errno in _NOT_A_DIRECTORY:
                 raise FolderMissing(str(folder)) from error
-            raise VolumeFailed(f"virtual folder {folder} cannot be opened: {_reason(error)}") from error
+            raise VolumeFailed(f"virtual folder {folder} cannot be opened: {reason(error)}") from error
 
 
 class SingleFolderVolume(PosixVolume):
@@ -216,89 +224,14 @@ def _default_id(name: str, real: bytes) -> str:
     return hashlib.sha256(b"\0".join((b"pannier volume", name.encode(), real))).hexdigest()[:32]
 
 
-def _reason(error: OSError) -> str:
-    # strerror alone: the error's own text ends in the name it was about
-    return os.strerror(error.errno) if error.errno is not None else "unknown error"
-
-
-def _kind(status: os.stat_result) -> Kind:
-    match stat.S_IFMT(status.st_mode):
-        case stat.S_IFREG:
-            return Kind.FILE
-        case stat.S_IFDIR:
-            return Kind.DIRECTORY
-        case stat.S_IFLNK:
-            return Kind.LINK
-        case _:
-            return Kind.SPECIAL
-
-
-def _identity(status: os.stat_result, size: int) -> bytes:
-    return pack_identity(status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def _stat(status: os.stat_result, target: bytes, directory: int, name: bytes) -> Stat:
-    kind = _kind(status)
-    size = status.st_size if kind is Kind.FILE else len(target)
-    return Stat(
-        kind=kind,
-        size=size,
-        mtime_ns=status.st_mtime_ns,
-        mode=stat.S_IMODE(status.st_mode) & 0o777,
-        identity=_identity(status, size),
-        changed_ns=status.st_ctime_ns,
-        readable=_readable(kind, directory, name),
-    )
-
-
-def _readable(kind: Kind, directory: int, name: bytes) -> bool:
-    """Ask the system, not the mode: ACLs, capabilities and a server that squashes root all have their say."""
-    if kind is Kind.FILE:
-        rights = os.R_OK
-    elif kind is Kind.DIRECTORY:
-        rights = os.R_OK | os.X_OK
-    else:
-        return True  # of a link everything was read with it; a special file's content is nobody's matter
-    return os.access(name, rights, dir_fd=directory, effective_ids=True, follow_symlinks=False)
-
-
-def _listing(directory: Descriptor, source: bytes) -> Iterator[tuple[bytes, Found | Offence]]:
-    try:
-        with closing(directory), directory.use() as number, os.scandir(number) as entries:
-            for entry in entries:
-                name = os.fsencode(entry.name)
-                if not source and name == RESERVED:
-                    continue
-                found = _listed(number, source, name, entry)
-                if found is not None:
-                    yield name, found
-    except OSError as error:
-        raise VolumeFailed(f"directory {show(source)} cannot be listed: {_reason(error)}") from error
-
-
-def _listed(directory: int, source: bytes, name: bytes, entry: os.DirEntry[str]) -> Found | Offence | None:
-    path = source + b"/" + name if source else name
-    try:
-        status, target = entry.stat(follow_symlinks=False), b""
-        if stat.S_ISLNK(status.st_mode):
-            status, target = inspect(directory, name)
-        return Found(path, _stat(status, target, directory, name), target)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        if error.errno in _EXHAUSTED:  # not this entry's fault
-            raise
-        return Offence(path, OffenceCode.UNREADABLE, f"this server may not look there ({_reason(error)})")
-
-
 def _not_listed(source: bytes, error: OSError) -> Refused | VolumeFailed:
     if error.errno in _GONE:
         return Refused(Offence(source, OffenceCode.MISSING, "nothing is there"))
     if error.errno in _NOT_A_DIRECTORY:
         return Refused(Offence(source, OffenceCode.MISSING, "no directory is there any more"))
     if error.errno in _NOT_ALLOWED:
-        return Refused(Offence(source, OffenceCode.UNREADABLE, f"this server may not list it ({_reason(error)})"))
-    return VolumeFailed(f"directory {show(source)} cannot be listed: {_reason(error)}")
+        return Refused(Offence(source, OffenceCode.UNREADABLE, f"this server may not list it ({reason(error)})"))
+    return VolumeFailed(f"directory {show(source)} cannot be listed: {reason(error)}")
 
 
 def _not_opened(path: bytes, error: OSError) -> SourceChanged | SourceUnreadable:
@@ -312,4 +245,4 @@ def _not_opened(path: bytes, error: OSError) -> SourceChanged | SourceUnreadable
         case errno.ENXIO | errno.ENODEV:
             return SourceChanged(path, now_is(Kind.SPECIAL))
         case _:
-            return SourceUnreadable(path, _reason(error))
+            return SourceUnreadable(path, reason(error))
