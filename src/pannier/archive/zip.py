@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from operator import add
 
 from pannier.archive import zip_records as records
 from pannier.archive.entries import Entries, Entry, Kind
@@ -138,11 +139,11 @@ class ZipLayout:
         sizes, mtimes = entries.sizes[part.start : part.stop], entries.mtimes[part.start : part.stop]
         return records.is_plain(max(sizes), min(mtimes)) and records.is_plain(0, max(mtimes))
 
-    def _local_lengths(self, part: range) -> list[int]:
+    def _local_lengths(self, part: range) -> Iterable[int]:
         entries = self._entries
         if self._all_plain(part):
             sizes, names = entries.sizes[part.start : part.stop], entries.name_lengths(part.start, part.stop)
-            return [name + size + records.PLAIN_LOCAL_LENGTH for name, size in zip(names, sizes, strict=True)]
+            return map(records.PLAIN_LOCAL_LENGTH.__add__, map(add, names, sizes))
         return [
             records.local_length(entries[number])
             + entries.sizes[number]
@@ -150,12 +151,12 @@ class ZipLayout:
             for number in part
         ]
 
-    def _central_lengths(self, part: range) -> list[int]:
+    def _central_lengths(self, part: range) -> Iterable[int]:
         entries = self._entries
         far = records.needs_zip64(self._locals.start_of(part[0]))
         if self._all_plain(part) and far == records.needs_zip64(self._locals.start_of(part[-1])):
             length = records.FAR_CENTRAL_LENGTH if far else records.PLAIN_CENTRAL_LENGTH
-            return [name + length for name in entries.name_lengths(part.start, part.stop)]
+            return map(length.__add__, entries.name_lengths(part.start, part.stop))
         return [records.central_length(entries[number], self._locals.start_of(number)) for number in part]
 
     def _central_headers(self, part: range, crc32_of: Callable[[int], int]) -> bytes:

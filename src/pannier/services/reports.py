@@ -23,12 +23,12 @@ _KINDS: dict[Kind, str] = {Kind.FILE: "file", Kind.DIRECTORY: "directory", Kind.
 def report(plan: Plan, coverage: dto.ChecksumCoverage) -> dto.ArchivePlanReply:
     """Return a plan's numbers and the first page of each list."""
     shape = plan.shape
-    kinds = [entry.kind for entry in plan.entries]
+    kinds = plan.entries.kinds
     return dto.ArchivePlanReply(
         entries=len(plan.entries),
-        files=kinds.count(Kind.FILE),
-        directories=kinds.count(Kind.DIRECTORY),
-        links=kinds.count(Kind.LINK),
+        files=kinds.count(Kind.FILE.value),
+        directories=kinds.count(Kind.DIRECTORY.value),
+        links=kinds.count(Kind.LINK.value),
         bytes=plan.content_bytes,
         length=shape.layout.length if shape else None,
         etag=shape.etag if shape else None,
