@@ -120,13 +120,10 @@ def stats(
 class _Target:
     """Paths of one folder of one volume."""
 
+    name: str
     volume: str
     folder_id: FolderId
     paths: tuple[str, ...] = (".",)
-
-    @property
-    def name(self) -> str:
-        return f"{self.volume}/{self.folder_id}"
 
 
 def _flags(state: Path | None) -> dict[str, object]:
@@ -228,7 +225,7 @@ def _targets(what: str, settings: Settings, folders: list[ServedFolder]) -> list
         if not rest:
             return _all_folders(name, settings.volume[name].path)
         try:
-            return [_Target(name, FolderId.parse(rest))]
+            return [_Target(what, name, FolderId.parse(rest))]
         except ValueError as error:
             raise Failure(f"{what!r}: {error}; for a path, write ./{what}", ExitCode.USAGE) from None
     real = os.path.realpath(what)
@@ -239,7 +236,7 @@ def _targets(what: str, settings: Settings, folders: list[ServedFolder]) -> list
         if any(each.name == folder.name for each in folders):
             raise Failure(f"{what!r}: another folder is called {folder.name!r} too; give each its own line")
         folders.append(folder)
-    return [_Target(folder.name, folder.folder_id, (inside,))]
+    return [_Target(folder.name, folder.name, folder.folder_id, (inside,))]
 
 
 def _served(real: str, what: str, settings: Settings) -> tuple[ServedFolder, str]:
@@ -268,5 +265,5 @@ def _all_folders(name: str, root: Path) -> list[_Target]:
         for path in sorted(root.glob(pattern)):
             folder = folder_at(str(path.relative_to(root)))
             if folder is not None and path.is_dir():
-                found.append(_Target(name, folder))
+                found.append(_Target(f"{name}/{folder}", name, folder))
     return found
