@@ -114,7 +114,7 @@ class PosixVolume:
         real = os.path.realpath(root)
         self._root = Descriptor(os.open(real, ENTER | os.O_CLOEXEC))
         self.name = name
-        self.id = id if id is not None else _default_id(name, os.fsencode(real))
+        self.id = id if id is not None else default_id(name, os.fsencode(real))
         self.clock_granularity_ns = round(clock_granularity * 1_000_000_000)
 
     def now_ns(self) -> int:
@@ -179,7 +179,8 @@ def from_spec(spec: VolumeSpec) -> PosixVolume:
         raise spec.invalid("path", f"{str(spec.path)!r} cannot be opened: {error.strerror}", way_out) from error
 
 
-def _default_id(name: str, real: bytes) -> str:
+def default_id(name: str, real: bytes) -> str:
+    """Return the id of a volume that was given none: of its name and real path."""
     return hashlib.sha256(b"\0".join((b"pannier volume", name.encode(), real))).hexdigest()[:32]
 
 
