@@ -16,8 +16,8 @@ from bench.complaints import Complaint
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 _VERSION = 1
 """Of what is made; another number makes all data again."""
-_SPARE = 512 * MIB
-"""Bytes that must stay free on the disk beside the data: downloads are saved to be verified."""
+_SPARE = 256 * MIB
+"""Bytes that must stay free on the disk beside the data and one download of it, which is saved to be verified."""
 _BLOCK = 4 * KIB
 _TEXT_BASE, _SLICE = 16 * MIB, (8 * KIB, 64 * KIB)
 
@@ -141,14 +141,16 @@ def ready(spec: Spec, root: Path) -> DataSet:
     if manifest.exists():
         kept = json.loads(manifest.read_text())
         if kept["spec"] == wanted and _measured(data.folder) == (kept["files"], kept["bytes"]):
+            _check_room(spec, root, made=True)
             return data
     if data.folder.exists():
         raise Complaint(f"{home} holds other data than this version makes: remove that folder, then try again")
-    _check_room(spec, root)
+    _check_room(spec, root, made=False)
     unfinished = home / "unfinished"
     if unfinished.exists():
         raise Complaint(f"{unfinished} is left from a run that was stopped: remove it, then try again")
     unfinished.mkdir(parents=True)
+    print(f"  making '{spec.name}': {spec.files:,} files, {spec.expected_bytes / MIB:,.0f} MiB", flush=True)
     files = size = 0
     with data.listing.open("w", encoding="ascii") as listing:
         for file in _make(spec, unfinished):
@@ -165,11 +167,11 @@ def room_needed(spec: Spec) -> tuple[int, int]:
     return spec.expected_bytes + spec.files * _BLOCK * 3 // 4, spec.files + spec.directories + 8
 
 
-def _check_room(spec: Spec, root: Path) -> None:
+def _check_room(spec: Spec, root: Path, *, made: bool) -> None:
     root.mkdir(parents=True, exist_ok=True)
     disk = os.statvfs(root)
-    size, inodes = room_needed(spec)
-    size += _SPARE
+    size, inodes = (0, 0) if made else room_needed(spec)
+    size += spec.expected_bytes + _SPARE
     if disk.f_bavail * disk.f_frsize < size:
         free = disk.f_bavail * disk.f_frsize / GIB
         raise Complaint(

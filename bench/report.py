@@ -82,6 +82,9 @@ def scenario(result: Result) -> Iterator[str]:
     """Yield a scenario's tables."""
     yield f"### {SCENARIOS[result.scenario].title} (`{result.scenario}`)"
     yield ""
+    if result.small:
+        yield "The small variant: tiny data of the same shape, so the numbers mean nothing."
+        yield ""
     if result.skipped:
         yield f"Not measured: {result.skipped}."
         return

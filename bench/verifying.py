@@ -34,7 +34,7 @@ def verify(kind: str, download: Path, data: DataSet, parts: tuple[str, ...]) -> 
             wanted = data.files(*parts)
             _same_entries(download, wanted)
             _run("unzip", "-tqq", str(download))
-            return f"unzip -t; names, sizes and CRC-32 of {len(wanted):,} entries"
+            return f"unzip -t; names, sizes and CRC-32 of {len(wanted):,} {'entry' if len(wanted) == 1 else 'entries'}"
         case "tar":
             count = _run("tar", "-tf", str(download)).count("\n")
             _run("tar", "-df", str(download), "-C", str(data.folder))
