@@ -33,13 +33,14 @@ a pair does not, so the ratio is what counts: its median over all pairs, with th
 covers the true median with 95 % (with fewer than six pairs: the whole range, and what it covers).
 
 The *discarding* client lets the kernel drop what it received (`MSG_TRUNC`), so that the server is what limits; the
-*copying* client is curl writing to nowhere. *CPU* is user and system time of the server and all its child processes.
-*Memory* is the highest resident size during a run, as the kernel keeps it (`VmHWM`), children that have ended left
-out. *First byte* is that of the body, with curl that of the answer. Length and ranges are probed. *Stall* is the
-longest round trip of a tiny request on an idle connection, asked every 5 ms or when the last answer came; the same is
-asked of a second, idle server at the same time, which shows what the machine does to both. *Disturbance* tells who
-else used the machine: cores used by processes that are no part of the run, time stolen by the hypervisor, and the
-spread of a fixed loop run before each pair.
+*copying* client is curl writing to nowhere. *CPU* is user and system time of the server and all its child processes;
+on loopback the kernel charges its work for a connection to whichever end happens to run it, so the client's own CPU
+time stands beside it. *Memory* is the highest resident size during a run, as the kernel keeps it (`VmHWM`), children
+that have ended left out. *First byte* is that of the body, with curl that of the answer. Length and ranges are
+probed. *Stall* is the longest round trip of a tiny request on an idle connection, asked every 5 ms or when the last
+answer came; the same is asked of a second, idle server at the same time, which shows what the machine does to both.
+*Disturbance* tells who else used the machine: cores used by processes that are no part of the run, time stolen by the
+hypervisor, and the spread of a fixed loop run before each pair.
 
 The data is made from fixed seeds: 300 files of 1 to 12.7 MiB, half of them text that zlib 6 makes a third of, half
 incompressible; 50,000 text files of 1 to 8 KiB in 250 directories; one incompressible file of 4.5 GiB; 1,000,000 text
@@ -151,7 +152,7 @@ def _ratios(comparisons: list[Comparison]) -> Iterator[str]:
 
 def _servers(comparisons: list[Comparison]) -> Iterator[str]:
     yield from _header(
-        "Server", "MB/s", "CPU s per GiB", "First byte", "Memory (growth)", "Length", "Ranges", "Verified"
+        "Server", "MB/s", "CPU s per GiB", "Client's", "First byte", "Memory (growth)", "Length", "Ranges", "Verified"
     )
     for one in comparisons:
         yield _server(f"ours, beside {one.title}", [pair.ours for pair in one.pairs], one.ours)
@@ -167,6 +168,7 @@ def _server(name: str, runs: list[Run], traits: Traits | None) -> str:
         name,
         f"{middle(lambda run: run.throughput) / 1e6:.0f}",
         f"{middle(lambda run: run.cpu_per_gib):.2f}",
+        f"{middle(lambda run: run.client_cpu / (run.input_bytes / 2**30)):.2f}",
         quantity(middle(lambda run: run.first_byte), "s"),
         f"{quantity(memory[0], 'B')} ({memory[1] / 2**20:+.0f})",
         _yes(traits.length if traits else None),
