@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
 
+from pannier.api.outlets import Outlet, SocketOutlet, TransportOutlet
 from pannier.api.requests import DELIVERY, Context, Delivery
-from pannier.errors import PannierError, SourceUnreadable
+from pannier.errors import PannierError
 from pannier.streams.base import FileSpan, StreamReader
 from pannier.streams.workers import Workers
 from pannier.window import Window
-
-_PIECE = 256 * 1024
-"""Bytes read, hashed and written at once; with what the transport holds, all the memory a stream takes."""
 
 _log = structlog.get_logger("pannier.streaming")
 
@@ -65,15 +62,16 @@ class StreamResponse:
         response = web.StreamResponse(status=self.status, headers=self.headers)
         response.content_length = self.length
         sent = 0
+        outlet: Outlet | None = None
         context.request[DELIVERY] = delivery = Delivery(self.status)
         try:
             await response.prepare(request)
+            outlet = await SocketOutlet.take(request, self.workers) or TransportOutlet(response, self.workers)
             while (item := await self.stream.next()) is not None:
                 if isinstance(item, FileSpan):
-                    await self._copy(item, response)
-                    sent += item.length
+                    sent += await outlet.copy(item)
                 else:
-                    await response.write(item)
+                    await outlet.write(item)
                     sent += len(item)
                 delivery.bytes = sent
             if sent != self.length:
@@ -93,23 +91,6 @@ class StreamResponse:
                 _log.exception("download broken off", request=context.id, sent=sent, length=self.length)
         finally:
             await self.stream.close()
+            if outlet is not None:
+                await outlet.close()
         return response
-
-    async def _copy(self, span: FileSpan, response: web.StreamResponse) -> None:
-        """Send a run of bytes of a file through this process, as the socket takes them."""
-        offset, stop = span.offset, span.offset + span.length
-        while offset < stop:
-            data = await self.workers.run(_read, span, offset, min(_PIECE, stop - offset))
-            if not data:
-                break  # the file ends early: the reader sees that less was fed than it asked for
-            await response.write(data)
-            offset += len(data)
-
-
-def _read(span: FileSpan, offset: int, length: int) -> bytes:
-    try:
-        data = os.pread(span.fd, length, offset)
-    except OSError as error:
-        raise SourceUnreadable(span.path, error.strerror or "it cannot be read") from error
-    span.feed(memoryview(data))
-    return data

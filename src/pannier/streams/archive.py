@@ -150,7 +150,7 @@ class ArchiveReader:
                     fd = source.fileno() if spans else None
                     if fd is not None:
                         path = self._shape.entry(number).path
-                        yield FileSpan(fd, run.start, run.length, path, passage.feed)
+                        yield FileSpan(fd, run.start, run.length, path, passage.feed, passage.passed)
                     else:
                         at = run.start
                         while at < run.stop:
@@ -252,6 +252,12 @@ class _Passage:
         passing.at += len(data)
         if passing.crc is not None:
             passing.crc = crc32(data, passing.crc)
+
+    def passed(self, length: int) -> None:
+        """Count bytes that left without passing through here."""
+        passing = self._now()
+        passing.at += length
+        passing.crc = None
 
     def read(self, source: Source, offset: int, length: int) -> bytes:
         """Read and feed a piece of a large file."""

@@ -16,15 +16,18 @@ HELD_BACK = 64 * 1024
 class FileSpan:
     """A run of bytes of an open file, for the writer to read, hash and send in one go.
 
-    The writer calls ``feed`` once for each run of bytes it has read, in order, from a worker thread. It may stop early
-    where the file ends early; the reader notices. Pulling the next item says that the writer is done with this one; the
-    descriptor is valid until then.
+    The writer calls ``feed`` once for each run of bytes that it read and that has left, in order, from a worker thread;
+    or, of a quiet file, ``passed`` with the number of bytes that left without having been read here. It may stop early
+    where the file ends early; the reader notices. Pulling the next item says that the writer, and the kernel on its
+    behalf, is done with this one; the descriptor is valid until then.
 
     Attributes:
         fd: The descriptor; read by offset only, it may be shared.
         offset: First byte, absolute in the file.
         length: Number of bytes.
         path: The file's name for messages, relative to its folder.
+        quiet: Whether nobody has touched the file for so long that its pages may be sent as they are: the kernel then
+            sends references to them, and a write before the client acknowledges them would reach the client.
     """
 
     fd: int
@@ -32,6 +35,8 @@ class FileSpan:
     length: int
     path: bytes
     feed: Callable[[memoryview], None]
+    passed: Callable[[int], None]
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,275 @@
+"""The ways out: how bytes of a response reach the client's socket.
+
+``SocketOutlet`` is the fast one: threads read, hash and send one buffer straight to the non-blocking socket, beside the
+transport that owns the connection, and the event loop only waits until the socket takes more. ``TransportOutlet`` goes
+through aiohttp and works everywhere: TLS, other transports, other platforms.
+
+A thread serves a burst, not a download: it sends while the socket takes bytes, for a bounded time, and a slow client
+holds none while it waits. What the socket did not take of a file is read again later, so that no stream owns a buffer
+between bursts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import select
+import socket
+import struct
+import termios
+import threading
+import time
+from typing import Protocol
+
+from aiohttp import web
+
+from pannier.errors import SourceUnreadable
+from pannier.streams.base import FileSpan
+from pannier.streams.workers import Workers
+
+_PIECE = 256 * 1024
+"""Bytes of a file that are read, hashed and sent at once: they stay in the processor's cache."""
+_SMALL = 32 * 1024
+_BURST = 0.05
+"""Seconds that a thread goes on for one client that takes all it is given."""
+_PATIENCE_MS = 2
+"""Milliseconds that a thread waits for a full socket before it hands the waiting to the event loop."""
+_COPIED_TAIL = 8 * 1024 * 1024
+"""Last bytes of a run that are copied after the rest went by ``sendfile``: more than a socket usually holds."""
+_ACKNOWLEDGED_EVERY = 0.005
+
+
+class Outlet(Protocol):
+    """Where a response's bytes go, in order. Errors: ``ConnectionError`` when the client has left."""
+
+    async def write(self, data: bytes) -> None:
+        """Send ``data``; return when it is out of our hands."""
+
+    async def copy(self, span: FileSpan) -> int:
+        """Send a run of bytes of a file and return how many there were; the run may end early where the file does."""
+
+    async def close(self) -> None:
+        """Give the connection back, for the next request on it."""
+
+
+class TransportOutlet:
+    """Through aiohttp's own writer."""
+
+    def __init__(self, response: web.StreamResponse, workers: Workers) -> None:
+        self._response, self._workers = response, workers
+
+    async def write(self, data: bytes) -> None:
+        await self._response.write(data)
+
+    async def copy(self, span: FileSpan) -> int:
+        offset, stop = span.offset, span.offset + span.length
+        while offset < stop:
+            data = await self._workers.run(_read, span, offset, min(_PIECE, stop - offset))
+            if not data:
+                break
+            await self._response.write(data)
+            offset += len(data)
+        return offset - span.offset
+
+    async def close(self) -> None:
+        pass
+
+
+class SocketOutlet:
+    """Straight to the socket, from threads."""
+
+    def __init__(self, transport: asyncio.Transport, copy: socket.socket, workers: Workers) -> None:
+        self._transport, self._socket, self._workers = transport, copy, workers
+        self._poll = select.poll()
+        self._poll.register(copy, select.POLLOUT)
+
+    @classmethod
+    async def take(cls, request: web.BaseRequest, workers: Workers) -> SocketOutlet | None:
+        """Take over a connection once everything written to its transport has left it; None where that cannot be.
+
+        asyncio refuses to watch a transport's own descriptor, so it is duplicated: both stand for one connection, and
+        the number stays ours until ``close`` whatever happens to the transport.
+        """
+        transport = request.transport
+        if transport is None or transport.get_extra_info("ssl_object") is not None:
+            return None
+        shared = transport.get_extra_info("socket")
+        if shared is None or shared.type != socket.SOCK_STREAM:
+            return None
+        transport.set_write_buffer_limits(0)
+        await request.writer.drain()
+        if transport.is_closing():
+            raise ConnectionResetError(errno.ECONNRESET, "the client left")
+        copy = socket.socket(shared.family, shared.type, shared.proto, fileno=os.dup(shared.fileno()))
+        copy.setblocking(False)
+        return cls(transport, copy, workers)
+
+    async def write(self, data: bytes) -> None:
+        at = self._send_at_once(data) if len(data) <= _SMALL else 0
+        while at < len(data):
+            at = await self._workers.run(self._send, data, at)
+            if at < len(data):
+                await self._writable()
+
+    async def copy(self, span: FileSpan) -> int:
+        offset, stop = span.offset, span.offset + span.length
+        zero_copied = False
+        if span.quiet and span.length > 2 * _COPIED_TAIL:
+            offset = await self._zero_copy(span, stop - _COPIED_TAIL)
+            zero_copied = True
+        copied_from = offset
+        while offset < stop:
+            offset, ended = await self._workers.run(self._copy, span, offset, stop)
+            if ended:
+                break
+            if offset < stop:
+                await self._writable()
+        if zero_copied:
+            await self._acknowledged(offset - copied_from)
+        return offset - span.offset
+
+    async def close(self) -> None:
+        self._socket.close()
+        if not self._transport.is_closing():
+            self._transport.set_write_buffer_limits()
+
+    # -- in a thread
+
+    def _send(self, data: bytes, at: int) -> int:
+        """Send from ``at`` on while the socket takes it; return where it stopped."""
+        view = memoryview(data)
+        until = time.monotonic() + _BURST
+        while at < len(data):
+            try:
+                at += self._socket.send(view[at:])
+            except BlockingIOError:
+                if time.monotonic() > until or not self._poll.poll(_PATIENCE_MS):
+                    break
+        return at
+
+    def _copy(self, span: FileSpan, offset: int, stop: int) -> tuple[int, bool]:
+        """Read, send and feed one buffer after the other; return where it stopped, and whether the file ended."""
+        buffer = _threads.buffer
+        until = time.monotonic() + _BURST
+        while offset < stop:
+            got = _read_into(span, buffer[: min(_PIECE, stop - offset)], offset)
+            if not got:
+                return offset, True
+            sent = 0
+            try:
+                while sent < got:
+                    try:
+                        sent += self._socket.send(buffer[sent:got])
+                    except BlockingIOError:
+                        if time.monotonic() > until or not self._poll.poll(_PATIENCE_MS):
+                            return offset + sent, False
+            finally:
+                if sent:
+                    span.feed(buffer[:sent])
+            offset += sent
+            if time.monotonic() > until:
+                break
+        return offset, False
+
+    # -- without copying
+
+    async def _zero_copy(self, span: FileSpan, stop: int) -> int:
+        """Let the kernel send the file's pages themselves, up to ``stop``; return where it stopped."""
+        offset, ended = span.offset, False
+        while offset < stop and not ended:
+            before = offset
+            offset, ended = await self._workers.run(self._send_pages, span, offset, stop)
+            span.passed(offset - before)
+            if offset < stop and not ended:
+                await self._writable()
+        return offset
+
+    def _send_pages(self, span: FileSpan, offset: int, stop: int) -> tuple[int, bool]:
+        until = time.monotonic() + _BURST
+        while offset < stop and time.monotonic() <= until:
+            try:
+                sent = os.sendfile(self._socket.fileno(), span.fd, offset, stop - offset)
+            except BlockingIOError:
+                if not self._poll.poll(_PATIENCE_MS):
+                    break
+                continue
+            except OSError as error:
+                if error.errno in _SOCKET_GONE:
+                    raise
+                raise SourceUnreadable(span.path, error.strerror or "it cannot be read") from error
+            if not sent:  # the copying that follows finds that out once more, and tells it
+                return offset, True
+            offset += sent
+        return offset, False
+
+    async def _acknowledged(self, copied: int) -> None:
+        """Wait until the peer has acknowledged everything but the last ``copied`` bytes.
+
+        Until then the kernel holds references to the file's pages, and what is written to the file now is what the
+        client gets: the file may be checked, and given back, only afterwards.
+        """
+        while _unacknowledged(self._socket) > copied:
+            if self._transport.is_closing():
+                raise ConnectionResetError(errno.ECONNRESET, "the client left")
+            await asyncio.sleep(_ACKNOWLEDGED_EVERY)
+
+    # -- on the loop
+
+    def _send_at_once(self, data: bytes) -> int:
+        """Give the socket what it takes of a little: that costs less than to wake a thread."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        loop.add_writer(self._socket, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            loop.remove_writer(self._socket)
+
+
+_SOCKET_GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT, errno.ECONNABORTED)
+_QUEUED = struct.Struct("i")
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    """Bytes in the send queue, sent or not, that the peer has not acknowledged (tcp(7), SIOCOUTQ)."""
+    answer = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(_QUEUED.size))
+    return int(_QUEUED.unpack(answer)[0])
+
+
+class _Threads(threading.local):
+    """What each thread has of its own: a buffer, made once, so that its pages are there, and warm."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(_PIECE))
+
+
+_threads = _Threads()
+
+
+def _read_into(span: FileSpan, buffer: memoryview, offset: int) -> int:
+    try:
+        return os.preadv(span.fd, [buffer], offset)
+    except OSError as error:
+        raise SourceUnreadable(span.path, error.strerror or "it cannot be read") from error
+
+
+def _read(span: FileSpan, offset: int, length: int) -> bytes:
+    try:
+        data = os.pread(span.fd, length, offset)
+    except OSError as error:
+        raise SourceUnreadable(span.path, error.strerror or "it cannot be read") from error
+    span.feed(memoryview(data))
+    return data
