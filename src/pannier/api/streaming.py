@@ -26,7 +26,7 @@ class Stream:
         self._first: bytes | FileSpan | None = first
 
     @classmethod
-    async def start(cls, reader: StreamReader, window: Window) -> Stream:
+    async def start(cls, reader: StreamReader, window: Window | None) -> Stream:
         """Begin to read; errors as ``StreamReader.read``."""
         items = reader.read(window)
         try:
@@ -49,24 +49,36 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class StreamResponse:
-    """An ``ApiStreamResponse``: ``length`` bytes of a stream."""
+    """An ``ApiStreamResponse``: ``length`` bytes of a stream; in chunks, where it is None (RFC 9112 section 7.1).
 
-    stream: Stream
+    Without a stream, only the headers: the answer to HEAD.
+    """
+
+    stream: Stream | None
     status: int
-    length: int
+    length: int | None
     headers: Mapping[str, str]
     workers: Workers
 
     async def send(self, context: Context) -> web.StreamResponse:
         request = context.request
         response = web.StreamResponse(status=self.status, headers=self.headers)
-        response.content_length = self.length
+        if self.length is None:
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = self.length
+        if self.stream is None:
+            await response.prepare(request)
+            await response.write_eof()
+            return response
         sent = 0
         outlet: Outlet | None = None
         context.request[DELIVERY] = delivery = Delivery(self.status)
         try:
             await response.prepare(request)
-            outlet = await SocketOutlet.take(request, self.workers) or TransportOutlet(response, self.workers)
+            if self.length is not None:  # chunks are framed by aiohttp
+                outlet = await SocketOutlet.take(request, self.workers)
+            outlet = outlet or TransportOutlet(response, self.workers)
             while (item := await self.stream.next()) is not None:
                 if isinstance(item, FileSpan):
                     sent += await outlet.copy(item)
@@ -74,13 +86,14 @@ class StreamResponse:
                     await outlet.write(item)
                     sent += len(item)
                 delivery.bytes = sent
-            if sent != self.length:
+            if self.length is not None and sent != self.length:
                 raise AssertionError(f"{sent} bytes were given of {self.length} promised")
             await response.write_eof()
         except ConnectionError:
             _log.info("client left", request=context.id, sent=sent, length=self.length)
         except BaseException as error:
-            # Whatever it was: what was sent must not look whole. The headers said how much would come.
+            # Whatever it was: what was sent must not look whole. The headers said how much would come,
+            # or that a last chunk would: without it, a body in chunks is incomplete (RFC 9112 section 8).
             if request.transport is not None:
                 request.transport.abort()
             if not isinstance(error, Exception):

@@ -11,7 +11,7 @@ from typing import Any
 
 from pannier.archive.entries import Entry
 from pannier.archive.etag import archive_etag
-from pannier.archive.formats import ZIP
+from pannier.archive.formats import ZIP, Format
 from pannier.archive.plan import Checksums, Plan, Shape
 from pannier.dto.archives import LayoutPolicy
 from pannier.dto.selections import Selection
@@ -71,6 +71,8 @@ class _Remembered:
     used: float
     checking: asyncio.Task[bool] | None = None
     """Looking again at its files, for all who ask meanwhile."""
+    shapes: dict[str, asyncio.Task[Shape]] = field(default_factory=dict)
+    """The same entries in other stored formats, by the names of these; for all who ask meanwhile."""
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +96,10 @@ class Plans:
         self._running: dict[Order, _Running] = {}
         self._remembered: OrderedDict[tuple[Order, str], _Remembered] = OrderedDict()
         self._latest: dict[Order, str] = {}
+        self._tags: dict[tuple[Order, str], str] = {}
+        """The tags of plans by the ETags of their archives in other formats."""
         self._checks: set[asyncio.Task[bool]] = set()
+        self._shaping: set[asyncio.Task[Shape]] = set()
 
     async def plan(self, order: Order, *, linger: bool = True, watch: Callable[[Progress], None] | None = None) -> Plan:
         """Return a plan that is fresh enough, walking if need be.
@@ -114,9 +119,20 @@ class Plans:
             watch(running.progress)
         return await self._wait(running, linger)
 
+    async def shape(self, order: Order, plan: Plan, format: Format) -> Shape:
+        """Return the archive that a plan makes in a format; the walk is the same for all of them.
+
+        Raises:
+            SelectionRefused: Something in the selection cannot be sent.
+        """
+        shape, stored = plan.demand(), format.stored
+        if stored is not shape.format:
+            shape = await self._in_other_format(order, plan, stored)
+        return shape if format is stored else replace(shape, format=format)
+
     def recall(self, order: Order, etag: str) -> Plan | None:
         """Return the remembered plan with this ETag, however old."""
-        remembered = self._remembered.get((order, etag))
+        remembered = self._remembered.get((order, self._tags.get((order, etag), etag)))
         return None if remembered is None else self._use(order, remembered)
 
     async def unchanged(self, order: Order, plan: Plan) -> bool:
@@ -141,7 +157,8 @@ class Plans:
 
     def forget(self, order: Order, plan: Plan) -> None:
         """Drop a plan that a source no longer agrees with."""
-        self._remembered.pop((order, plan.tag), None)
+        if (forgotten := self._remembered.pop((order, plan.tag), None)) is not None:
+            self._drop_tags(order, forgotten)
         if self._latest.get(order) == plan.tag:
             del self._latest[order]
 
@@ -152,15 +169,35 @@ class Plans:
 
     async def close(self) -> None:
         """Cancel all walks and wait for their threads."""
-        tasks: list[asyncio.Task[Plan] | asyncio.Task[bool]] = [*self._checks]
-        for check in self._checks:
-            check.cancel()
+        tasks: list[asyncio.Task[Plan] | asyncio.Task[bool] | asyncio.Task[Shape]] = [*self._checks, *self._shaping]
+        for task in tasks:
+            task.cancel()
         for running in self._running.values():
             running.progress.cancelled.set()
             if running.task is not None:
                 running.task.cancel()
                 tasks.append(running.task)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _in_other_format(self, order: Order, plan: Plan, stored: Format) -> Shape:
+        remembered = self._remembered.get((order, plan.tag))
+        if remembered is None:
+            return await self._workers.run(self._other_shape, order, plan, stored)
+        task = remembered.shapes.get(stored.name)
+        if task is None:
+            task = asyncio.create_task(self._workers.run(self._other_shape, order, plan, stored))
+            remembered.shapes[stored.name] = task
+            self._shaping.add(task)
+            task.add_done_callback(self._shaping.discard)
+            task.add_done_callback(_seen)
+        try:
+            shape = await asyncio.shield(task)
+        except Exception:
+            remembered.shapes.pop(stored.name, None)
+            raise
+        if self._remembered.get((order, plan.tag)) is not None:
+            self._tags[order, shape.etag] = plan.tag
+        return shape
 
     # -- walking
 
@@ -247,23 +284,32 @@ class Plans:
             warnings=tuple(walked.warnings),
             content_bytes=progress.bytes,
             seconds=progress.seconds,
-            shape=None if offences else self._shape(order, entries, walked.unsettled),
+            shape=None if offences else self._shape(order, ZIP, entries, walked.unsettled),
         )
 
-    def _shape(self, order: Order, entries: tuple[Entry, ...], unsettled: frozenset[int]) -> Shape:
+    def _other_shape(self, order: Order, plan: Plan, stored: Format) -> Shape:
+        shape = plan.demand()
+        young = {shape.entry(number) for number in shape.unsettled}
+        unsettled = frozenset(i for i, entry in enumerate(plan.entries) if entry in young) if young else frozenset()
+        return self._shape(order, stored, plan.entries, unsettled)
+
+    def _shape(self, order: Order, format: Format, entries: tuple[Entry, ...], unsettled: frozenset[int]) -> Shape:
         plain = order.selection.layout is LayoutPolicy.PLAIN
         late_above = None if plain else self._settings.late_checksum_above
-        layout = ZIP.layout(entries, late_above)
+        layout = format.layout(entries, late_above)
+        shaping = {"links": str(order.selection.links)}
+        if format.has_checksums:
+            shaping["late_checksum_above"] = str(late_above)
         etag = archive_etag(
-            ZIP.name,
-            ZIP.version,
-            {"late_checksum_above": str(late_above), "links": order.selection.links},
+            format.name,
+            format.version,
+            shaping,
             order.place.volume.identity_scheme,
             layout.entries,
         )
         young = {entries[number] for number in unsettled}
         return Shape(
-            format=ZIP,
+            format=format,
             layout=layout,
             etag=etag,
             last_modified=max((entry.mtime_ns for entry in entries), default=0) // 1_000_000_000,
@@ -296,7 +342,8 @@ class Plans:
             shape, old = plan.shape, known.plan.shape
             shape = replace(shape, checksums=old.checksums, unsettled=old.unsettled | shape.unsettled)
             plan = replace(plan, shape=shape)
-        self._remembered[order, plan.tag] = _Remembered(plan, walked=now, checked=now, used=now)
+        shapes = known.shapes if known is not None else {}
+        self._remembered[order, plan.tag] = _Remembered(plan, walked=now, checked=now, used=now, shapes=shapes)
         self._remembered.move_to_end((order, plan.tag))
         self._evict(now)
         return plan
@@ -314,8 +361,14 @@ class Plans:
                 break
             held -= _weight(oldest.plan)
             del self._remembered[key]
+            self._drop_tags(key[0], oldest)
             if self._latest.get(key[0]) == key[1]:
                 del self._latest[key[0]]
+
+    def _drop_tags(self, order: Order, dropped: _Remembered) -> None:
+        for task in dropped.shapes.values():
+            if task.done() and not task.cancelled() and task.exception() is None:
+                self._tags.pop((order, task.result().etag), None)
 
     def _use(self, order: Order, remembered: _Remembered) -> Plan:
         remembered.used = time.monotonic()
