@@ -15,8 +15,9 @@ from pydantic import BaseModel, Field
 
 from pannier.dto.ids import FolderId
 from pannier.errors import Offence
-from pannier.volumes.base import Folder, Found, Source
+from pannier.volumes.base import Folder, Found, Source, WholeReader
 from pannier.volumes.memory import MemoryVolume
+from pannier.volumes.whole import OpeningReader
 from tests.api.live import FOLDER, MINT, PLAN, Live, live
 
 ALIAS = "/folder/file/download-archive"
@@ -69,6 +70,9 @@ class GatedFolder:
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> Source:
         return self._folder.open(source, identity, path)
+
+    def whole_reader(self) -> WholeReader:
+        return OpeningReader(self)
 
     def close(self) -> None:
         self._volume.closed += 1

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from pannier.archive.entries import Entries, Entry, Kind
 from pannier.archive.formats import ZIP
 from pannier.archive.plan import SHOWN_OFFENCES, Checksums, Omitted, Plan, Shape
 from pannier.errors import Offence, OffenceCode, SelectionRefused
 from tests.archive.strategies import GIB, sized
+
+DIRECTORY = Entry(b"d", b"d/", Kind.DIRECTORY, 0, 0, 0o755, b"d", b"d")
+LINK = Entry(b"l", b"l", Kind.LINK, 6, 0, 0o777, b"l", b"l", b"target")
 
 
 def _plan(*, offences: int = 0, shape: Shape | None = None) -> Plan:
@@ -17,24 +21,37 @@ def _plan(*, offences: int = 0, shape: Shape | None = None) -> Plan:
 
 def _shape() -> Shape:
     layout = ZIP.layout([sized(1, 5 * GIB), sized(2, 7)], None)
-    return Shape(ZIP, layout, '"tag"', last_modified=0, checksums=Checksums(2))
+    return Shape(ZIP, layout, '"tag"', last_modified=0, checksums=Checksums(layout.entries))
+
+
+def _checksums(entries: int) -> Checksums:
+    return Checksums(Entries.of(sized(number, 7) for number in range(entries)))
 
 
 def test_checksums_are_unknown_until_they_are_learnt() -> None:
-    checksums = Checksums(3)
+    checksums = _checksums(3)
     assert [checksums.get(entry) for entry in range(3)] == [None, None, None]
     checksums.put(1, 0xFFFF_FFFF)
     assert [checksums.get(entry) for entry in range(3)] == [None, 0xFFFF_FFFF, None]
 
 
+def test_what_has_no_content_is_known_from_the_start() -> None:
+    entries = Entries.of([sized(0, 0), sized(1, 5), DIRECTORY, sized(3, 0), LINK, sized(5, 1)])
+    checksums = Checksums(entries)
+    assert checksums.unknown(range(6)) == [1, 5]
+    assert checksums.unknown(range(2, 5)) == []
+    checksums.put(1, 8)
+    assert checksums.unknown(range(6)) == [5]
+
+
 def test_a_checksum_of_zero_is_known_too() -> None:
-    checksums = Checksums(1)
+    checksums = _checksums(1)
     checksums.put(0, 0)
     assert checksums.get(0) == 0
 
 
 def test_a_checksum_can_be_forgotten_and_learnt_again() -> None:
-    checksums = Checksums(2)
+    checksums = _checksums(2)
     checksums.put(0, 1)
     checksums.put(1, 2)
     checksums.forget(0)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import overload
 
 import pytest
@@ -383,3 +385,81 @@ def test_eight_gib_is_not_yet_late_and_a_byte_more_is() -> None:
     for size, is_late in ((8 * GIB, False), (8 * GIB + 1, True)):
         [_, found] = _parse_vast(ZipLayout([sized(0, 1), sized(1, size)], LATE_ABOVE)).entries
         assert (found.descriptor is not None) == is_late
+
+
+# ---------------------------------------------------------------- many entries at once
+
+
+def _whole_entries(layout: ZipLayout, content: Callable[[int], bytes], crc32: Callable[[int], int]) -> bytes:
+    """The archive as ``before``, content, ``after`` and ``trailer`` say."""
+    numbers = range(len(layout.entries))
+    parts = [
+        part
+        for number in numbers
+        for part in (layout.before(number, crc32(number)), content(number), layout.after(number, crc32(number)))
+    ]
+    return b"".join([*parts, layout.trailer(numbers, crc32)])
+
+
+@PURE
+@given(samples())
+def test_whole_entries_are_what_their_segments_are(sample: Sample) -> None:
+    layout = ZipLayout(sample.entries, None)
+    contents = [sample.contents.get(entry.name, b"") for entry in layout.entries]
+    whole = _whole_entries(layout, contents.__getitem__, lambda number: zlib.crc32(contents[number]))
+    assert sample.render(layout, Window(0, len(whole))) == whole
+    assert sample.render(layout, Window(len(whole), layout.length))[:4] in (b"PK\x05\x06", b"PK\x06\x06")
+
+
+@PURE
+@given(vasts, lates)
+def test_the_records_of_any_entry_are_what_its_segments_are(vast: Vast, late_above: int | None) -> None:
+    """Zip64, late checksums, far offsets, times of any year."""
+    layout = ZipLayout(vast.entries, late_above)
+    assert layout.checksums
+    crcs = [Vast.crc(entry) for entry in layout.entries]
+    for number, entry in enumerate(layout.entries):
+        before, after = layout.before(number, crcs[number]), layout.after(number, crcs[number])
+        begin = layout.entry_offset(number)
+        middle = begin + len(before) + entry.size
+        stop = layout.entry_offset(number + 1) if number + 1 < len(layout.entries) else layout.trailer_offset
+        assert middle + len(after) == stop
+        assert vast.render(layout, Window(begin, begin + len(before))) == before
+        assert vast.render(layout, Window(middle, stop)) == after
+    trailer = layout.trailer(range(len(crcs)), crcs.__getitem__)
+    assert vast.render(layout, Window(layout.trailer_offset, layout.trailer_offset + len(trailer))) == trailer
+
+
+@pytest.mark.parametrize("odd", ["", "far", "zip64", "old", "link", "directory", "renamed"])
+@pytest.mark.parametrize(("start", "stop"), [(0, 4_100), (4_090, 4_100), (4_096, 9_000), (17, 17)])
+def test_a_run_of_the_directory_is_that_run_of_the_whole(odd: str, start: int, stop: int) -> None:
+    """Long runs of plain files are made together, and one that is not must not harm its neighbours."""
+    entries = [sized(number, number % 3, mtime_ns=number * 10**9) for number in range(9_000)]
+    match odd:
+        case "far":
+            entries[4_097] = sized(4_097, LIMIT_32 - 1)
+        case "zip64":
+            entries[4_095] = sized(4_095, LIMIT_32 + 1)
+        case "old":
+            entries[4_096] = sized(4_096, 1, mtime_ns=-1)
+        case "link":
+            entries[4_096] = Entry(b"l", b"l", Kind.LINK, 9, 0, 0o777, b"", b"l", target=b"elsewhere")
+        case "directory":
+            entries[4_096] = Entry(b"d", b"d/", Kind.DIRECTORY, 0, 0, 0o755, b"", b"d")
+        case "renamed":
+            entries[4_096] = replace(entries[4_096], name="é".encode() * 20)
+    layout, plain = ZipLayout(entries, None), Vast(entries)
+    offset = layout.trailer_offset
+    whole = parse(lambda begin, length: plain.render(layout, Window(begin, begin + length)), layout.length)
+    assert [found.offset for found in whole.entries[4_000:4_200]] == [
+        layout.entry_offset(n) for n in range(4_000, 4_200)
+    ]
+    asked: list[int] = []
+
+    def crc_of(number: int) -> int:
+        asked.append(number)
+        return Vast.crc(entries[number])
+
+    begin, end = (len(layout.trailer(range(at), lambda number: 0)) for at in (start, stop))
+    assert layout.trailer(range(start, stop), crc_of) == plain.render(layout, Window(offset + begin, offset + end))
+    assert asked == [n for n in range(start, stop) if entries[n].size and entries[n].kind is Kind.FILE]

@@ -25,7 +25,8 @@ from pannier.config import Address, load
 from pannier.dto.ids import FolderId
 from pannier.errors import Offence
 from pannier.server import Listening, ServedFolder, Server, open_volumes
-from pannier.volumes.base import Folder, Found, Source, Volume
+from pannier.volumes.base import Folder, Found, Source, Volume, WholeReader
+from pannier.volumes.whole import OpeningReader
 
 _SECRET = "a secret of tests, which open nothing that is not theirs"
 
@@ -47,6 +48,9 @@ class SlowSource:
 
     def check(self) -> None:
         self._source.check()
+
+    def changed_ns(self) -> int | None:
+        return self._source.changed_ns()
 
     def fileno(self) -> int | None:
         return None if b"piped" in self._path else self._source.fileno()
@@ -71,6 +75,9 @@ class SlowFolder:
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> SlowSource:
         return SlowSource(self._folder.open(source, identity, path), source)
+
+    def whole_reader(self) -> WholeReader:
+        return OpeningReader(self)
 
     def close(self) -> None:
         self._folder.close()

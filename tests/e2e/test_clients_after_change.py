@@ -248,6 +248,43 @@ def test_aria2c_makes_a_mix_of_one_length_where_nothing_remembers_and_no_server_
     assert each.out.read_bytes() not in (each.old, archive_of(strict, each.folder))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [change for change in CHANGED if change.name.startswith("a sent file is rew")],
+    ids=lambda change: change.name,
+)
+@pytest.mark.parametrize("client", [CURL, WGET], ids=lambda client: client.name)
+def test_curl_and_wget_make_a_mix_with_another_link_that_has_given_out_the_new_archive(
+    client: Client, change: Change, strict: Pannier, tmp_path: Path
+) -> None:
+    """Not what is wanted: what is. The link remembers how it began, and not how the part did."""
+    (each,) = begin(client, strict, [change], tmp_path)
+    change_all([each])
+    url = strict.url(each.folder.name)
+    new = strict.fetch(url)[2]
+    part = each.out.read_bytes()
+    assert client.run(url, each.out).code == 0
+    assert each.out.read_bytes() == part + new[len(part) :] != new
+
+
+@pytest.mark.parametrize("client", [CURL, WGET], ids=lambda client: client.name)
+def test_who_starts_over_with_the_old_link_after_an_addition_goes_on_with_the_old_archive(
+    client: Client, strict: Pannier, tmp_path: Path
+) -> None:
+    """Not what is wanted: what is. The link remembers the first archive only, and its files are as they were."""
+    (each,) = begin(client, strict, [ADDED[0]], tmp_path)
+    change_all([each])
+    each.out.unlink()
+    with CuttingProxy(strict.client_port) as proxy:
+        proxy.cut(Cut(1_000_000))
+        assert client.run(proxy.through(each.url), each.out).code != 0
+    part = each.out.read_bytes()
+    new = archive_of(strict, each.folder)
+    assert new.startswith(part)
+    assert client.run(each.url, each.out).code == 0
+    assert each.out.read_bytes() == part + each.old[len(part) :] not in (each.old, new)
+
+
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_who_starts_over_after_a_change_gets_the_new_archive(client: Client, strict: Pannier, tmp_path: Path) -> None:
     (each,) = begin(client, strict, [CHANGED[0]], tmp_path)

@@ -16,8 +16,9 @@ from pannier.errors import Offence
 from pannier.services.planning import Order, Plans, PlanSettings
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
-from pannier.volumes.base import Folder, Found, Source, Volume
+from pannier.volumes.base import Folder, Found, Source, Volume, WholeReader
 from pannier.volumes.memory import MemoryVolume
+from pannier.volumes.whole import OpeningReader
 from tests.dto.examples import FOLDER
 
 PATIENCE = 20.0
@@ -103,6 +104,9 @@ class WatchedFolder:
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> Source:
         return self._inner.open(source, identity, path)
+
+    def whole_reader(self) -> WholeReader:
+        return OpeningReader(self)
 
     def close(self) -> None:
         self._inner.close()

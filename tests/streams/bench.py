@@ -19,8 +19,9 @@ from pannier.streams.archive import ArchiveReader, Engine
 from pannier.streams.base import FileSpan
 from pannier.streams.hashing import Hashing, Place
 from pannier.streams.workers import Workers
-from pannier.volumes.base import Folder, Found, Source, Volume
+from pannier.volumes.base import Folder, Found, Source, Volume, WholeReader
 from pannier.volumes.memory import MemoryVolume
+from pannier.volumes.whole import OpeningReader
 from pannier.window import Window
 
 FOLDER = FolderId(None, uuid.UUID(int=7))
@@ -57,6 +58,9 @@ class WatchedSource:
     def check(self) -> None:
         self._source.check()
 
+    def changed_ns(self) -> int | None:
+        return self._source.changed_ns()
+
     def fileno(self) -> int | None:
         return self._source.fileno()
 
@@ -83,6 +87,9 @@ class WatchedFolder:
         with self._watched.lock:
             self._watched.opened += 1
         return WatchedSource(opened, path, self._watched)
+
+    def whole_reader(self) -> WholeReader:
+        return OpeningReader(self)
 
     def close(self) -> None:
         self._folder.close()

@@ -111,8 +111,21 @@ async def test_an_item_never_exceeds_what_a_burst_may_hold() -> None:
             it.write(b"f%03d" % number, CHANCE.randbytes(5_000))
         it.write(b"large", CHANCE.randbytes(BIG))
         sizes = [len(item) for item in await collect(it.reader(await it.shape()))]
-        assert max(sizes) <= 256 * 1024 + SMALL
+        assert max(sizes) <= 1024 * 1024 + SMALL
         assert sizes[-1] <= HELD_BACK
+
+
+async def test_a_slow_client_never_has_much_waiting_for_it() -> None:
+    async with bench() as it:
+        for number in range(400):
+            it.write(b"f%03d" % number, CHANCE.randbytes(5_000))
+        sizes = []
+        async for item in it.reader(await it.shape()).read():
+            assert isinstance(item, bytes)
+            sizes.append(len(item))
+            if len(sizes) < 12:
+                await asyncio.sleep(0.11)
+        assert max(sizes[2:12]) <= 64 * 1024 + 6_000
 
 
 @pytest.mark.parametrize("path", [b"small", b"large"])

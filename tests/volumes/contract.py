@@ -11,7 +11,7 @@ import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 
 import pytest
 
@@ -99,6 +99,11 @@ def changed(folder: Folder, found: Found, path: bytes = b"shown") -> str:
     with pytest.raises(SourceChanged) as change:
         folder.open(found.source, found.stat.identity, path)
     assert change.value.path == path
+    whole = folder.whole_reader()
+    with closing(whole), pytest.raises(SourceChanged) as again:
+        whole.read([(found.source, found.stat.identity, found.stat.size, path)])
+    assert again.value.path == path
+    assert again.value.change == change.value.change
     return change.value.change
 
 
@@ -501,6 +506,35 @@ class VolumeContract:
         with pytest.raises(SourceChanged, match="touched"):
             source.check()
         source.close()
+
+    # ---- reading whole
+
+    def test_small_files_are_read_whole_from_any_directory(self, stage: Stage, folder: Folder) -> None:
+        contents = {b"a": b"one", b"d/b": b"", b"d/c": b"x" * 70_000, b"d/e/f": b"two", b"z": b"three"}
+        for path, data in contents.items():
+            stage.write(path, data)
+        with no_descriptor_kept(), closing(folder.whole_reader()) as whole:
+            for path in (*contents, *reversed(contents)):
+                found = folder.lookup(path, follow=True)
+                assert whole.read([(found.source, found.stat.identity, found.stat.size, path)]) == [contents[path]]
+
+    def test_what_changes_between_two_reads_is_found(self, stage: Stage, folder: Folder) -> None:
+        stage.write(b"d/f", b"content")
+        found = folder.lookup(b"d/f", follow=True)
+        with closing(folder.whole_reader()) as whole:
+            assert whole.read([(found.source, found.stat.identity, found.stat.size, b"d/f")]) == [b"content"]
+            after_a_tick(stage)
+            stage.write(b"d/f", b"CONTENT")
+            with pytest.raises(SourceChanged, match="modified"):
+                whole.read([(found.source, found.stat.identity, found.stat.size, b"d/f")])
+
+    def test_what_may_not_be_read_is_not_read_whole(self, stage: Stage, folder: Folder) -> None:
+        stage.write(b"f", b"x")
+        stage.deny(b"f")
+        found = folder.lookup(b"f", follow=True)
+        with stage.ordinary(), closing(folder.whole_reader()) as whole, pytest.raises(SourceUnreadable) as refused:
+            whole.read([(found.source, found.stat.identity, found.stat.size, b"shown")])
+        assert refused.value.reason == "Permission denied"
 
     # ---- close
 

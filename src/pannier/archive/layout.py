@@ -10,9 +10,10 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol
 
-from pannier.archive.entries import Entry
+from pannier.archive.entries import Entries
 from pannier.window import Window
 
 
@@ -75,10 +76,15 @@ Segment = Literal | Content | Late
 
 
 class Layout(Protocol):
-    """The shape of one archive: a pure function of its entries and of the options that shape bytes."""
+    """The shape of one archive: a pure function of its entries and of the options that shape bytes.
+
+    ``segments`` is the definition. ``before``, ``after`` and ``trailer`` give the same bytes to whoever passes over
+    many whole entries: the archive is, for each entry, ``before``, its content (of files), ``after``; then ``trailer``
+    of all entries; then what ``segments`` has behind it.
+    """
 
     @property
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Entries:
         """The entries in the order of the archive; segments name them by their position here."""
 
     @property
@@ -90,10 +96,14 @@ class Layout(Protocol):
         """Where the part begins that needs the checksums of all entries (``length`` where a format has none)."""
 
     def entry_offset(self, entry: int) -> int:
-        """Where the bytes of entry number ``entry`` begin."""
+        """Where the bytes of entry number ``entry`` begin; of the number of entries: where they end."""
 
     def segments(self, window: Window | None = None) -> Iterator[Segment]:
         """Make the segments that hold exactly the bytes of ``window`` (default: all), in order."""
+
+    @property
+    def checksums(self) -> bool:
+        """Whether any byte of this format depends on the checksum of content."""
 
     def checksum_first(self, entry: int) -> bool:
         """Whether the checksum of entry number ``entry`` stands before its content."""
@@ -101,19 +111,39 @@ class Layout(Protocol):
     def entries_in(self, window: Window) -> range:
         """The numbers of the entries whose own bytes (record or content) touch ``window``."""
 
+    def trailer_entry_offset(self, entry: int) -> int:
+        """Where the trailer's record of entry number ``entry`` begins; of the number of entries: where they end."""
+
     def trailer_entries(self, window: Window) -> range:
         """The numbers of the entries whose records in the trailer touch ``window``."""
+
+    def before(self, entry: int, crc32: int) -> bytes:
+        """Return the record before the content of an entry; of a stored link, its content too.
+
+        ``crc32`` is the checksum of a file's content; it counts only where ``checksum_first``.
+        """
+
+    def after(self, entry: int, crc32: int) -> bytes:
+        """Return what follows the content of an entry: a descriptor, padding; often nothing."""
+
+    def befores(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        """``before`` of consecutive entries, with their checksums."""
+
+    def afters(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        """``after`` of consecutive entries, with their checksums."""
+
+    def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
+        """Return the records of a run of entries in the trailer, joined.
+
+        ``crc32_of`` is asked for the checksum of each file that is not empty. Blocks for about a microsecond an entry.
+        """
 
 
 class Units:
     """Consecutive runs of bytes with known lengths, found by offset in O(log n); 8 bytes a unit."""
 
     def __init__(self, lengths: Iterable[int], begin: int = 0) -> None:
-        self._starts = array("Q", [begin])
-        at = begin
-        for length in lengths:
-            at += length
-            self._starts.append(at)
+        self._starts = array("Q", accumulate(lengths, initial=begin))
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -124,6 +154,10 @@ class Units:
 
     def start_of(self, unit: int) -> int:
         return self._starts[unit]
+
+    def starts(self, start: int, stop: int) -> array[int]:
+        """Where each of a run of units begins."""
+        return self._starts[start:stop]
 
     def touching(self, window: Window) -> range:
         """The units that hold a byte of ``window``."""

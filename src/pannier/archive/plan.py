@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from pannier.archive.entries import Entry
+from pannier.archive.entries import Entries, Entry, Kind
 from pannier.archive.formats import Format
 from pannier.archive.layout import Layout
 from pannier.archive.names import Clash, Rename
@@ -42,21 +44,49 @@ class Warned:
 
 
 class Checksums:
-    """What is known of the entries' CRC-32, by entry number; 5 bytes an entry. Threads may share it."""
+    """What is known of the entries' CRC-32; 5 bytes an entry. Threads may share it.
 
-    def __init__(self, entries: int) -> None:
-        self._values = array("I", bytes(4 * entries))
-        self._known = bytearray(entries)
+    Attributes:
+        values: Each entry's CRC-32, where ``known``; 0 for what has no content.
+        known: A byte each: 1 where the checksum is known, or there is no content to know it of.
+    """
+
+    def __init__(self, entries: Entries) -> None:
+        self.values = array("I", bytes(4 * len(entries)))
+        # without content: directories and stored links (both cannot be read), and empty files
+        self.known = bytearray(entries.kinds).translate(_WITHOUT_CONTENT)
+        for number in _zeros(entries.sizes):
+            self.known[number] = 1
 
     def get(self, entry: int) -> int | None:
-        return self._values[entry] if self._known[entry] else None
+        return self.values[entry] if self.known[entry] else None
 
     def put(self, entry: int, crc32: int) -> None:
-        self._values[entry] = crc32  # the value first: whoever sees the mark sees the value
-        self._known[entry] = 1
+        self.values[entry] = crc32  # the value first: whoever sees the mark sees the value
+        self.known[entry] = 1
 
     def forget(self, entry: int) -> None:
-        self._known[entry] = 0
+        self.known[entry] = 0
+
+    def unknown(self, entries: range) -> list[int]:
+        """Those of consecutive entries whose checksum is not known."""
+        found = []
+        at = self.known.find(0, entries.start, entries.stop)
+        while at != -1:
+            found.append(at)
+            at = self.known.find(0, at + 1, entries.stop)
+        return found
+
+
+_WITHOUT_CONTENT = bytes(value != Kind.FILE.value for value in range(256))
+
+
+def _zeros(sizes: array[int]) -> Iterator[int]:
+    at = -1
+    with suppress(ValueError):
+        while True:
+            at = sizes.index(0, at + 1)
+            yield at
 
 
 @dataclass(frozen=True, slots=True, eq=False)

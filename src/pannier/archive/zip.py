@@ -7,10 +7,12 @@ a checksum of all of it. The bytes are a function of entries, ``late_above`` and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from pannier.archive import zip_records as records
-from pannier.archive.entries import Entry, Kind
+from pannier.archive.entries import Entries, Entry, Kind
 from pannier.archive.layout import CHECKSUM_LENGTH, Content, Late, Literal, Segment, Units, clip
 from pannier.window import Window
 
@@ -18,25 +20,33 @@ VERSION = 1
 """Part of every ETag: raise it whenever the same entries would give other bytes."""
 
 
-def arrange(entries: Sequence[Entry]) -> Sequence[Entry]:
+_FILE, _LINK = Kind.FILE.value, Kind.LINK.value
+_AT_ONCE = 4096
+"""Entries that are looked at together."""
+
+
+def arrange(entries: Sequence[Entry]) -> Entries:
     """Put entries into the order of the archive: as planned, but for what two readers cannot take.
 
     Safari's own unpacker keeps only the first member of an archive that begins with a Zip64 entry, so the first that is
     none moves to the front. Info-ZIP's unzip misreads the directory behind a file of exactly 4 GiB - 1 (the largest of
     FAT32): it takes that true size for "see the Zip64 field" when it comes to the next. Such files go to the end.
     """
-    if any(entry.size == records.LIMIT_32 for entry in entries):
-        entries = sorted(entries, key=lambda entry: entry.size == records.LIMIT_32)
-    if not entries or not records.needs_zip64(entries[0].size):
+    entries = Entries.of(entries)
+    sizes = entries.sizes
+    if not any(records.needs_zip64(max(sizes[part.start : part.stop])) for part in _parts(len(entries))):
         return entries
-    small = next((i for i, entry in enumerate(entries) if not records.needs_zip64(entry.size)), None)
-    if small is None:
-        return entries
-    return [entries[small], *entries[:small], *entries[small + 1 :]]
+    order = sorted(range(len(entries)), key=lambda number: sizes[number] == records.LIMIT_32)
+    if records.needs_zip64(sizes[order[0]]):
+        small = next((at for at, number in enumerate(order) if not records.needs_zip64(sizes[number])), 0)
+        order.insert(0, order.pop(small))
+    return entries if order == list(range(len(entries))) else entries.in_order(order)
 
 
 class ZipLayout:
     """Where everything lies in the ZIP of some entries; 16 bytes an entry beside the entries themselves."""
+
+    checksums = True
 
     def __init__(self, entries: Sequence[Entry], late_above: int | None) -> None:
         """Lay out ``entries``; files of more than ``late_above`` bytes get a data descriptor (None: none do).
@@ -48,15 +58,15 @@ class ZipLayout:
             raise ValueError("late_above must be at least 4 GiB - 2: smaller entries never get a data descriptor")
         self._entries = arrange(entries)
         self._late_above = late_above
-        self._locals = Units(self._local_length(entry) for entry in self._entries)
+        # Lists made one after the other, not one for all: other threads have their turn between them.
+        self._locals = Units(chain.from_iterable(map(self._local_lengths, _parts(len(self._entries)))))
         self._centrals = Units(
-            (records.central_length(entry, self._locals.start_of(i)) for i, entry in enumerate(self._entries)),
-            begin=self._locals.stop,
+            chain.from_iterable(map(self._central_lengths, _parts(len(self._entries)))), begin=self._locals.stop
         )
         self._end = records.end_records(len(self._entries), self._locals.stop, self._centrals.stop - self._locals.stop)
 
     @property
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Entries:
         return self._entries
 
     @property
@@ -71,10 +81,13 @@ class ZipLayout:
         return self._locals.start_of(entry)
 
     def checksum_first(self, entry: int) -> bool:
-        return bool(self._entries[entry].size) and not self._is_late(self._entries[entry])
+        return bool(self._entries.sizes[entry]) and not self._is_late(entry)
 
     def entries_in(self, window: Window) -> range:
         return self._locals.touching(window)
+
+    def trailer_entry_offset(self, entry: int) -> int:
+        return self._centrals.start_of(entry)
 
     def trailer_entries(self, window: Window) -> range:
         return self._centrals.touching(window)
@@ -85,35 +98,122 @@ class ZipLayout:
         yield from self._centrals.segments(window, self._central)
         yield from clip([Literal(self._end)], self._centrals.stop, window)
 
-    def _is_late(self, entry: Entry) -> bool:
+    def before(self, entry: int, crc32: int) -> bytes:
+        entries = self._entries
+        size, mtime_ns = entries.sizes[entry], entries.mtimes[entry]
+        if records.is_plain(size, mtime_ns) and entries.kinds[entry] == _FILE:
+            return records.plain_local_header(entries.name(entry), size, mtime_ns, crc32 if size else 0)
+        planned, late = entries[entry], self._is_late(entry)
+        checksum = crc32 if self._has_content(entry) and not late else 0
+        header = records.local_header(planned, descriptor=late, crc32=checksum)
+        return header + planned.target
+
+    def after(self, entry: int, crc32: int) -> bytes:
+        return records.descriptor(self._entries[entry], crc32) if self._is_late(entry) else b""
+
+    def befores(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        columns, start, stop = self._entries, entries.start, entries.stop
+        sizes = columns.sizes[start:stop]
+        if columns.kinds.count(_FILE, start, stop) < len(entries) or not self._all_plain(entries) or 0 in sizes:
+            return [self.before(number, crc32) for number, crc32 in zip(entries, checksums, strict=True)]
+        names = columns.names(start, stop)
+        return records.plain_local_headers(names, sizes, columns.mtimes[start:stop], checksums)
+
+    def afters(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        if self._late_above is None or max(self._entries.sizes[entries.start : entries.stop]) <= self._late_above:
+            return [b""] * len(entries)
+        return [self.after(number, crc32) for number, crc32 in zip(entries, checksums, strict=True)]
+
+    def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
+        return b"".join(self._central_headers(part, crc32_of) for part in _parts(entries.stop, entries.start))
+
+    def _is_late(self, entry: int) -> bool:
         """Whether the entry's CRC-32 follows its content."""
-        return self._late_above is not None and entry.kind is Kind.FILE and entry.size > self._late_above
+        late_above = self._late_above
+        return late_above is not None and self._entries.sizes[entry] > late_above and self._has_content(entry)
 
-    def _local_length(self, entry: Entry) -> int:
-        return records.local_length(entry) + entry.size + (records.DESCRIPTOR_LENGTH if self._is_late(entry) else 0)
+    def _has_content(self, entry: int) -> bool:
+        return self._entries.kinds[entry] == _FILE and self._entries.sizes[entry] > 0
 
-    def _local(self, index: int) -> Iterable[Segment]:
-        entry = self._entries[index]
-        late = self._is_late(entry)
-        header = records.local_header(entry, descriptor=late)
-        if entry.kind is not Kind.FILE or not entry.size:
-            return [Literal(header + entry.target)]
-        content = Content(index, Window(0, entry.size))
-        if late:
-            return [
-                Literal(header),
-                content,
-                *_with_checksum(index, records.descriptor(entry), records.DESCRIPTOR_CRC_AT),
-            ]
-        return [*_with_checksum(index, header, records.LOCAL_CRC_AT), content]
+    def _all_plain(self, part: range) -> bool:
+        entries = self._entries
+        sizes, mtimes = entries.sizes[part.start : part.stop], entries.mtimes[part.start : part.stop]
+        return records.is_plain(max(sizes), min(mtimes)) and records.is_plain(0, max(mtimes))
 
-    def _central(self, index: int) -> Iterable[Segment]:
-        entry = self._entries[index]
-        header = records.central_header(entry, self._locals.start_of(index), descriptor=self._is_late(entry))
-        if entry.kind is not Kind.FILE or not entry.size:
+    def _local_lengths(self, part: range) -> list[int]:
+        entries = self._entries
+        if self._all_plain(part):
+            sizes, names = entries.sizes[part.start : part.stop], entries.name_lengths(part.start, part.stop)
+            return [name + size + records.PLAIN_LOCAL_LENGTH for name, size in zip(names, sizes, strict=True)]
+        return [
+            records.local_length(entries[number])
+            + entries.sizes[number]
+            + (records.DESCRIPTOR_LENGTH if self._is_late(number) else 0)
+            for number in part
+        ]
+
+    def _central_lengths(self, part: range) -> list[int]:
+        entries = self._entries
+        far = records.needs_zip64(self._locals.start_of(part[0]))
+        if self._all_plain(part) and far == records.needs_zip64(self._locals.start_of(part[-1])):
+            length = records.FAR_CENTRAL_LENGTH if far else records.PLAIN_CENTRAL_LENGTH
+            return [name + length for name in entries.name_lengths(part.start, part.stop)]
+        return [records.central_length(entries[number], self._locals.start_of(number)) for number in part]
+
+    def _central_headers(self, part: range, crc32_of: Callable[[int], int]) -> bytes:
+        entries, start, stop = self._entries, part.start, part.stop
+        sizes, kinds, offsets = entries.sizes[start:stop], entries.kinds[start:stop], self._locals.starts(start, stop)
+        far = records.needs_zip64(offsets[0])
+        if not self._all_plain(part) or far != records.needs_zip64(offsets[-1]):
+            return b"".join(
+                self._central_header(number, crc32_of(number) if self._has_content(number) else 0) for number in part
+            )
+        checksums = [
+            crc32_of(number) if kind == _FILE and size else 0
+            for number, kind, size in zip(part, kinds, sizes, strict=True)
+        ]
+        for number, target in entries.targets(start, stop).items():
+            if kinds[number - start] == _LINK:
+                checksums[number - start] = zlib.crc32(target)
+        return records.plain_central_headers(
+            entries.names(start, stop),
+            kinds,
+            sizes,
+            entries.mtimes[start:stop],
+            entries.modes[start:stop],
+            checksums,
+            offsets,
+            far=far,
+        )
+
+    def _central_header(self, entry: int, crc32: int) -> bytes:
+        offset, late = self._locals.start_of(entry), self._is_late(entry)
+        return records.central_header(self._entries[entry], offset, descriptor=late, crc32=crc32)
+
+    def _local(self, entry: int) -> Iterable[Segment]:
+        header = self.before(entry, 0)
+        if not self._has_content(entry):
             return [Literal(header)]
-        return _with_checksum(index, header, records.CENTRAL_CRC_AT)
+        content = Content(entry, Window(0, self._entries.sizes[entry]))
+        if self._is_late(entry):
+            descriptor = self.after(entry, 0)
+            return [Literal(header), content, *_with_checksum(entry, descriptor, records.DESCRIPTOR_CRC_AT)]
+        return [*_with_checksum(entry, header, records.LOCAL_CRC_AT), content]
+
+    def _central(self, entry: int) -> Iterable[Segment]:
+        header = self._central_header(entry, 0)
+        if not self._has_content(entry):
+            return [Literal(header)]
+        return _with_checksum(entry, header, records.CENTRAL_CRC_AT)
 
 
-def _with_checksum(index: int, record: bytes, at: int) -> Sequence[Segment]:
-    return Literal(record[:at]), Late(index), Literal(record[at + CHECKSUM_LENGTH :])
+def _with_checksum(entry: int, record: bytes, at: int) -> Sequence[Segment]:
+    return Literal(record[:at]), Late(entry), Literal(record[at + CHECKSUM_LENGTH :])
+
+
+def _parts(stop: int, start: int = 0) -> Iterator[range]:
+    """Cut a run of entries where ``Entries`` cuts it too."""
+    while start < stop:
+        last = min(stop, start // _AT_ONCE * _AT_ONCE + _AT_ONCE)
+        yield range(start, last)
+        start = last

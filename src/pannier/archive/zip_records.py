@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from pannier.archive.entries import Entry, Kind
 
@@ -29,6 +31,12 @@ _END_64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR_64 = struct.Struct("<4sIQI")
 _TIME_EXTRA = struct.Struct("<2HBi")
 
+# The same with what plain entries have in common as one field, and time and date as one: packing is what takes time.
+_PLAIN_LOCAL = struct.Struct("<10s4I2H")
+_PLAIN_CENTRAL = struct.Struct("<12s4IH12sI")
+_PLAIN_TIME = struct.Struct("<5sI")
+_FAR_EXTRA = struct.Struct("<4sQ")
+
 DESCRIPTOR_LENGTH = _DESCRIPTOR_64.size
 
 _STORED = 0
@@ -44,18 +52,46 @@ _DOS_FIRST = 315_532_800  # 1980-01-01T00:00:00Z
 _DOS_LAST = 4_354_819_198  # 2107-12-31T23:59:58Z
 
 
+_DAY = 86_400
+_NANOSECONDS = 1_000_000_000
+_UNIX_YEARS = (1 << 31) * _NANOSECONDS
+
+PLAIN_LOCAL_LENGTH = _LOCAL.size + _TIME_EXTRA.size
+PLAIN_CENTRAL_LENGTH = _CENTRAL.size + _TIME_EXTRA.size
+FAR_CENTRAL_LENGTH = PLAIN_CENTRAL_LENGTH + 12
+"""Lengths of the headers of a plain entry (``is_plain``) beside its name; far: at an offset that needs Zip64."""
+
+
 def dos_time(mtime: int) -> tuple[int, int]:
     """Return MS-DOS time and date of a Unix time in seconds, in UTC, clamped to 1980-2107 (4.4.6).
 
     UTC, because the bytes must not depend on the server's zone; readers that know 0x5455 use that instead.
     """
-    at = datetime.fromtimestamp(min(max(mtime, _DOS_FIRST), _DOS_LAST), UTC)
-    return (at.hour << 11) | (at.minute << 5) | (at.second >> 1), ((at.year - 1980) << 9) | (at.month << 5) | at.day
+    stamp = _dos_stamp(mtime)
+    return stamp & 0xFFFF, stamp >> 16
+
+
+def _dos_stamp(mtime: int) -> int:
+    """Both in one number, the date above."""
+    day, second = divmod(min(max(mtime, _DOS_FIRST), _DOS_LAST), _DAY)
+    minute = second // 60
+    return _dos_date(day) | minute // 60 << 11 | minute % 60 << 5 | second % 60 >> 1
+
+
+@lru_cache(maxsize=4096)
+def _dos_date(day: int) -> int:
+    at = datetime.fromtimestamp(day * _DAY, UTC)
+    return (at.year - 1980 << 9 | at.month << 5 | at.day) << 16
 
 
 def needs_zip64(size: int) -> bool:
     """Whether a size or an offset does not fit a 32-bit field."""
     return size >= LIMIT_32
+
+
+def is_plain(size: int, mtime_ns: int) -> bool:
+    """Whether an entry's headers need nothing unusual: no Zip64 field, and a time that all readers understand alike."""
+    return size < LIMIT_32 and 0 <= mtime_ns < _UNIX_YEARS
 
 
 def _time_extra(mtime: int) -> bytes:
@@ -81,21 +117,81 @@ def local_length(entry: Entry) -> int:
     return _LOCAL.size + len(entry.name) + len(local_extra(entry))
 
 
-def local_header(entry: Entry, *, descriptor: bool) -> bytes:
+def local_header(entry: Entry, *, descriptor: bool, crc32: int = 0) -> bytes:
     """A local file header (4.3.7). ``descriptor``: the CRC follows the content (4.3.9), not this header."""
     extra = local_extra(entry)
     version, flags, size = _common(entry, needs_zip64(entry.size), descriptor)
     time, date = dos_time(entry.mtime_ns // 1_000_000_000)
-    crc = known_crc(entry)
+    crc = known_crc(entry) or crc32
     header = _LOCAL.pack(
         b"PK\x03\x04", version, flags, _STORED, time, date, crc, size, size, len(entry.name), len(extra)
     )
     return header + entry.name + extra
 
 
-def descriptor(entry: Entry) -> bytes:
+def plain_local_header(name: bytes, size: int, mtime_ns: int, crc32: int) -> bytes:
+    """``local_header`` of a plain entry without a descriptor, its checksum in it."""
+    seconds = mtime_ns // _NANOSECONDS
+    head = _PLAIN_LOCAL.pack(
+        _LOCAL_ASCII if name.isascii() else _LOCAL_UTF8, _dos_stamp(seconds), crc32, size, size, len(name), 9
+    )
+    return head + name + _PLAIN_TIME.pack(_TIME_HEAD, seconds)
+
+
+def plain_local_headers(
+    names: Sequence[bytes], sizes: Sequence[int], mtimes: Sequence[int], checksums: Sequence[int]
+) -> list[bytes]:
+    """``plain_local_header`` of many."""
+    pack, stamp_of = _PLAIN_LOCAL.pack, _dos_stamp
+    before, stamp, extra = -1, 0, b""
+    headers: list[bytes] = []
+    add = headers.append
+    for name, size, mtime_ns, crc32 in zip(names, sizes, mtimes, checksums, strict=True):
+        seconds = mtime_ns // _NANOSECONDS
+        if seconds != before:
+            before, stamp, extra = seconds, stamp_of(seconds), _PLAIN_TIME.pack(_TIME_HEAD, seconds)
+        head = _LOCAL_ASCII if name.isascii() else _LOCAL_UTF8
+        add(pack(head, stamp, crc32, size, size, len(name), 9) + name + extra)
+    return headers
+
+
+def plain_central_headers(
+    names: Sequence[bytes],
+    kinds: Sequence[int],
+    sizes: Sequence[int],
+    mtimes: Sequence[int],
+    modes: Sequence[int],
+    checksums: Sequence[int],
+    offsets: Sequence[int],
+    *,
+    far: bool,
+) -> bytes:
+    """``central_header`` of many plain entries without descriptors, checksums in them.
+
+    ``far``: all their offsets need Zip64; else none does.
+    """
+    pack, stamp_of = _PLAIN_CENTRAL.pack, _dos_stamp
+    ascii_head, utf8_head, attributes = _CENTRAL_FAR if far else _CENTRAL_NEAR
+    before, stamp, extra = -1, 0, b""
+    parts: list[bytes] = []
+    add = parts.append
+    for name, kind, size, mtime_ns, mode, crc32, offset in zip(
+        names, kinds, sizes, mtimes, modes, checksums, offsets, strict=True
+    ):
+        seconds = mtime_ns // _NANOSECONDS
+        if seconds != before:
+            before, stamp, extra = seconds, stamp_of(seconds), _PLAIN_TIME.pack(_TIME_HEAD, seconds)
+        head = ascii_head if name.isascii() else utf8_head
+        field = LIMIT_32 if far else offset
+        add(pack(head, stamp, crc32, size, size, len(name), attributes[kind][mode], field))
+        add(name)
+        add(_FAR_EXTRA.pack(_FAR_HEAD, offset) + extra if far else extra)
+    return b"".join(parts)
+
+
+def descriptor(entry: Entry, crc32: int = 0) -> bytes:
     """A Zip64 data descriptor with its signature (4.3.9.2 and 4.3.9.3)."""
-    return _DESCRIPTOR_64.pack(b"PK\x07\x08", 0, entry.size, entry.size)
+    return _DESCRIPTOR_64.pack(b"PK\x07\x08", crc32, entry.size, entry.size)
 
 
 def central_extra(entry: Entry, offset: int) -> bytes:
@@ -111,7 +207,7 @@ def central_length(entry: Entry, offset: int) -> int:
     return _CENTRAL.size + len(entry.name) + len(central_extra(entry, offset))
 
 
-def central_header(entry: Entry, offset: int, *, descriptor: bool) -> bytes:
+def central_header(entry: Entry, offset: int, *, descriptor: bool, crc32: int = 0) -> bytes:
     """A central directory header for an entry whose local header lies at ``offset`` (4.3.12)."""
     extra = central_extra(entry, offset)
     version, flags, size = _common(entry, needs_zip64(entry.size) or needs_zip64(offset), descriptor)
@@ -127,7 +223,7 @@ def central_header(entry: Entry, offset: int, *, descriptor: bool) -> bytes:
         _STORED,
         time,
         date,
-        known_crc(entry),
+        known_crc(entry) or crc32,
         size,
         size,
         len(entry.name),
@@ -193,3 +289,32 @@ def _common(entry: Entry, zip64: bool, descriptor: bool) -> tuple[int, int, int]
     if descriptor:
         flags |= _FLAG_DESCRIPTOR
     return (_VERSION_ZIP64 if zip64 else _VERSION_PLAIN), flags, min(entry.size, LIMIT_32)
+
+
+def _heads(signature: bytes, *versions: int) -> tuple[bytes, bytes]:
+    """What headers of plain entries begin with, for names that are ASCII and for others."""
+    ascii_, utf8 = (
+        signature + struct.pack(f"<{len(versions) + 2}H", *versions, flags, _STORED) for flags in (0, _FLAG_UTF8)
+    )
+    return ascii_, utf8
+
+
+def _attributes(extra: int) -> dict[int, list[bytes]]:
+    """The fields of a central header from the length of the extra field to the attributes, by kind and mode."""
+    return {
+        kind.value: [
+            struct.pack("<4HI", extra, 0, 0, 0, (bits | mode) << 16 | _DOS_DIRECTORY * (kind is Kind.DIRECTORY))
+            for mode in range(0o1000)
+        ]
+        for kind, bits in _TYPE_BITS.items()
+    }
+
+
+_LOCAL_ASCII, _LOCAL_UTF8 = _heads(b"PK\x03\x04", _VERSION_PLAIN)
+_CENTRAL_NEAR = (*_heads(b"PK\x01\x02", _MADE_BY, _VERSION_PLAIN), _attributes(_TIME_EXTRA.size))
+_CENTRAL_FAR = (
+    *_heads(b"PK\x01\x02", _MADE_BY, _VERSION_ZIP64),
+    _attributes(_TIME_EXTRA.size + _FAR_EXTRA.size),
+)
+_TIME_HEAD = struct.pack("<2HB", 0x5455, 5, 1)
+_FAR_HEAD = struct.pack("<2H", 0x0001, 8)

@@ -313,7 +313,7 @@ class Plans:
             layout=layout,
             etag=etag,
             last_modified=max((entry.mtime_ns for entry in entries), default=0) // 1_000_000_000,
-            checksums=Checksums(len(entries)),
+            checksums=Checksums(layout.entries),
             unsettled=frozenset(i for i, entry in enumerate(layout.entries) if entry in young)
             if young
             else frozenset(),

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pannier.archive.entries import Kind
 from pannier.archive.plan import Shape
 from pannier.errors import PannierError
 from pannier.streams.hashing import SMALL, Hashing, Place
@@ -107,7 +106,7 @@ class Ahead:
             batch: list[int] = []
             batch_bytes = 0
             for number in await self._workers.run(self._hashing.unknown, self._place, self._shape, part):
-                size = self._shape.entry(number).size
+                size = self._shape.layout.entries.sizes[number]
                 if size > SMALL:
                     await self._hashing.crc(self._place, self._shape, number)
                     continue
@@ -128,14 +127,15 @@ class Ahead:
                 yield number
 
     def _pick_large(self, numbers: range) -> list[int]:
-        shape = self._shape
+        layout, known = self._shape.layout, self._shape.checksums.get
+        sizes, first = layout.entries.sizes, layout.checksum_first
         return [
             number
             for number in numbers
-            if (entry := shape.entry(number)).kind is Kind.FILE
-            and entry.size > SMALL
-            and shape.layout.checksum_first(number)
-            and self._hashing.known(self._place, shape, number) is None
+            if sizes[number] > SMALL
+            and first(number)
+            and known(number) is None
+            and self._hashing.known(self._place, self._shape, number) is None
         ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 _POLYNOMIAL = 0xEDB88320  # reflected, as everywhere in ZIP and gzip
 
@@ -49,3 +49,8 @@ try:
 except ImportError:  # no wheel for this platform
     crc32 = zlib.crc32
     crc32_combine = combined
+
+
+def crc32_each(contents: Iterable[bytes]) -> list[int]:
+    """Return the CRC-32 of each."""
+    return [crc32(content, 0) for content in contents]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from pannier.archive.entries import Entry, Kind
+from pannier.archive.entries import Entry
 from pannier.archive.plan import Shape
 from pannier.dto.ids import FolderId
 from pannier.errors import SourceChanged
@@ -57,8 +58,7 @@ class Hashing:
         """Return the checksum of entry ``number`` if it is known; cheap, from any thread."""
         crc = shape.checksums.get(number)
         if crc is None:
-            entry = shape.entry(number)
-            crc = 0 if not entry.size else self._memory.get(place.volume.id, entry.identity)
+            crc = self._memory.get(place.volume.id, shape.layout.entries.identity(number))
             if crc is not None:
                 shape.checksums.put(number, crc)
         return crc
@@ -66,13 +66,19 @@ class Hashing:
     def learn(self, place: Place, shape: Shape, number: int, crc: int) -> None:
         """Keep a checksum of content that was read whole and checked to be what was planned; from any thread."""
         shape.checksums.put(number, crc)
-        if number not in shape.unsettled:
-            self._memory.put(place.volume.id, shape.entry(number).identity, crc)
+        self.learnt(place, shape, (number,))
+
+    def learnt(self, place: Place, shape: Shape, numbers: Iterable[int]) -> None:
+        """Keep what the shape's checksums were told of entries: as ``learn``, of many."""
+        identity, crc32_of = shape.layout.entries.identity, shape.checksums.values.__getitem__
+        for number in numbers:
+            if number not in shape.unsettled:
+                self._memory.put(place.volume.id, identity(number), crc32_of(number))
 
     def unlearn(self, place: Place, shape: Shape, number: int) -> None:
         """Forget a checksum that content contradicted; from any thread."""
         shape.checksums.forget(number)
-        self._memory.forget(place.volume.id, shape.entry(number).identity)
+        self._memory.forget(place.volume.id, shape.layout.entries.identity(number))
 
     async def crc(self, place: Place, shape: Shape, number: int) -> int:
         """Return the checksum of entry ``number``, computing it if nobody did; equal computations are one.
@@ -106,11 +112,7 @@ class Hashing:
 
     def unknown(self, place: Place, shape: Shape, numbers: range) -> list[int]:
         """Those of ``numbers`` whose checksum is needed and unknown; blocks for long lists, call it in a thread."""
-        return [
-            number
-            for number in numbers
-            if shape.entry(number).kind is Kind.FILE and self.known(place, shape, number) is None
-        ]
+        return [number for number in shape.checksums.unknown(numbers) if self.known(place, shape, number) is None]
 
     async def close(self) -> None:
         """End all computations."""
@@ -140,10 +142,12 @@ class Hashing:
     def _hash_small(self, place: Place, shape: Shape, numbers: Sequence[int]) -> None:
         folder = place.open()
         try:
-            for number in numbers:
-                if self.known(place, shape, number) is None:
-                    entry = shape.entry(number)
-                    self.learn(place, shape, number, crc32(read_whole(folder, entry), 0))
+            with closing(folder.whole_reader()) as whole:
+                for number in numbers:
+                    if self.known(place, shape, number) is None:
+                        entry = shape.entry(number)
+                        (data,) = whole.read([(entry.source, entry.identity, entry.size, entry.path)])
+                        self.learn(place, shape, number, crc32(data, 0))
         finally:
             folder.close()
 
@@ -160,29 +164,6 @@ def _seen(task: asyncio.Task[int]) -> None:
     """Take note of a failure even where nobody waits any more: who needs the file next meets it again."""
     if not task.cancelled():
         task.exception()
-
-
-def read_whole(folder: Folder, entry: Entry) -> bytes:
-    """Read a planned file at once and check that it still is what was planned; blocks.
-
-    Raises:
-        SourceChanged: It is not.
-        SourceUnreadable: It cannot be read.
-    """
-    source = folder.open(entry.source, entry.identity, entry.path)
-    try:
-        data = source.read(0, entry.size)
-        while len(data) < entry.size:  # network file systems may give less than asked for
-            more = source.read(len(data), entry.size - len(data))
-            if not more:
-                break
-            data += more
-        source.check()
-    finally:
-        source.close()
-    if len(data) != entry.size:
-        raise SourceChanged(entry.path, f"it ends after {len(data):,} of {entry.size:,} bytes")
-    return data
 
 
 def _hash_burst(place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:

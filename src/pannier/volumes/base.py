@@ -73,11 +73,31 @@ class Source(Protocol):
             SourceUnreadable: The backend could not tell.
         """
 
+    def changed_ns(self) -> int | None:
+        """When anybody last touched it, content or not, as of the last check: nanoseconds, None if unknown."""
+
     def fileno(self) -> int | None:
         """The descriptor to read from directly, or None where the backend has none. Valid until ``close``."""
 
     def close(self) -> None:
         """Give the descriptor back. Idempotent."""
+
+
+class WholeReader(Protocol):
+    """Reads small files whole, one after the other. Belongs to one thread at a time."""
+
+    def read(self, files: Iterable[tuple[bytes, bytes, int, bytes]]) -> list[bytes]:
+        """Return the contents of regular files, each of which was what was planned when it was read.
+
+        ``files``: source, identity, size in bytes, and the name used in messages, of each.
+
+        Raises:
+            SourceChanged: One is gone, is another file or kind, or was changed.
+            SourceUnreadable: One may not be read, or the backend failed.
+        """
+
+    def close(self) -> None:
+        """Give back what is held open. Idempotent."""
 
 
 class Folder(Protocol):
@@ -112,6 +132,9 @@ class Folder(Protocol):
             SourceChanged: It is gone, is another file or kind, or a link now leads there.
             SourceUnreadable: It may not be read, or the backend failed.
         """
+
+    def whole_reader(self) -> WholeReader:
+        """Return a reader of small files; it may be used after the folder is closed."""
 
     def close(self) -> None:
         """Give back what the folder holds open. Idempotent; open sources stay usable."""

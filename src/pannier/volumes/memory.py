@@ -17,6 +17,7 @@ from pannier.errors import FolderMissing, Offence, OffenceCode, SourceChanged, S
 from pannier.volumes.base import RESERVED, Found, Refused, Stat
 from pannier.volumes.identities import change_between, now_is, pack_identity
 from pannier.volumes.specs import VolumeSpec
+from pannier.volumes.whole import OpeningReader
 
 _MAX_LINKS = 40
 _MAX_NAME = 255
@@ -78,6 +79,9 @@ class MemorySource:
             if change is not None:
                 raise SourceChanged(self._path, change if self._node.names else "is gone or was replaced")
 
+    def changed_ns(self) -> int | None:
+        return None
+
     def fileno(self) -> int | None:
         self._need_open()
         return None
@@ -134,6 +138,9 @@ class MemoryFolder:
             opened = MemorySource(self._lock, node, identity, path)
             opened.check()
             return opened
+
+    def whole_reader(self) -> OpeningReader:
+        return OpeningReader(self)
 
     def close(self) -> None:
         self._closed = True

@@ -1,0 +1,373 @@
+"""What passes through one response: the bytes of a window, made and checked in threads, in order.
+
+A passage is used by one thread at a time and knows nothing of the event loop. It gathers headers and whole small files
+into long pieces, one after the other, reading the columns of the plan rather than making objects; large files, and
+whatever is cut by the window, go piece by piece through the layout's segments.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate, chain, compress
+from typing import assert_never
+
+from pannier.archive.entries import Entry, Kind
+from pannier.archive.layout import Content, Late, Literal
+from pannier.archive.plan import Shape
+from pannier.errors import SourceChanged
+from pannier.streams.crc import crc32, crc32_each
+from pannier.streams.hashing import SMALL, Hashing, Place
+from pannier.volumes.base import Folder, Source, WholeReader
+from pannier.window import Window
+
+_RUN = 256
+_RUN_BYTES = 256 * 1024
+"""Small entries, and bytes of theirs, that are read at once."""
+_RECORDS = 2_000
+"""Records of a trailer that are made at once."""
+_FILE = Kind.FILE.value
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of bytes of a large file that is open."""
+
+    number: int
+    window: Window
+    source: Source
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """What one call gave: bytes, and what must happen before the next one can go on.
+
+    Attributes:
+        data: The bytes.
+        wants: The number of an entry whose checksum must be known, or the run of a file that comes next.
+        ended: Whether nothing comes after that.
+    """
+
+    data: bytes
+    wants: int | Run | None = None
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class _Passing:
+    """A large file whose bytes are passing: how far, and the checksum of what passed since its first byte."""
+
+    number: int
+    source: Source
+    at: int
+    crc: int | None
+
+
+class Passage:
+    """The state of one response between thread calls."""
+
+    def __init__(self, place: Place, shape: Shape, hashing: Hashing, *, quiet_after_ns: int | None) -> None:
+        """``quiet_after_ns``: how long nobody must have touched a file to call it quiet; None: no file ever is."""
+        self._place, self._shape, self._hashing = place, shape, hashing
+        self._quiet_after_ns = quiet_after_ns
+        self._folder: Folder | None = None
+        self._whole: WholeReader | None = None
+        self._passing: _Passing | None = None
+        self._small: tuple[int, bytes] = (-1, b"")
+        self._enough = 0
+        self._parts: list[bytes] = []
+        self._learnt: list[int] = []
+        self._steps: Iterator[int | Late | Run] = iter(())
+
+    def enter(self) -> None:
+        """Open the folder."""
+        self._folder = self._place.open()
+        self._whole = self._folder.whole_reader()
+
+    def begin(self, window: Window) -> None:
+        """Go on with the bytes of ``window``. A large file that is open stays so."""
+        self._steps = self._through(window)
+
+    def gather(self, enough: int) -> Burst:
+        """Collect bytes until there are ``enough`` or something else must happen first.
+
+        Raises:
+            SourceChanged: A file is not what was planned.
+            VolumeFailed: A file cannot be read.
+        """
+        self._enough = enough
+        size = 0
+        wants: int | Run | None = None
+        ended = True
+        for step in self._steps:
+            if isinstance(step, int):
+                size += step
+                if size < enough:
+                    continue
+            else:
+                wants = step.entry if isinstance(step, Late) else step
+            ended = False
+            break
+        if self._learnt:
+            self._hashing.learnt(self._place, self._shape, self._learnt)
+            self._learnt = []
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return Burst(data, wants, ended)
+
+    # -- a large file that passes
+
+    def feed(self, data: memoryview) -> None:
+        """Count and hash bytes that passed."""
+        passing = self._now()
+        passing.at += len(data)
+        if passing.crc is not None:
+            passing.crc = crc32(data, passing.crc)
+
+    def passed(self, length: int) -> None:
+        """Count bytes that left without passing through here."""
+        if length:
+            passing = self._now()
+            passing.at += length
+            passing.crc = None
+
+    def read(self, run: Run, offset: int, length: int) -> bytes:
+        """Read and feed a piece of a large file."""
+        data = run.source.read(offset, length)
+        if not data:
+            raise self._short()
+        self.feed(memoryview(data))
+        return data
+
+    def expect(self, offset: int) -> None:
+        """Require that all bytes before ``offset`` of the large file have passed."""
+        if self._now().at != offset:
+            raise self._short()
+
+    def settle(self) -> None:
+        """Check the large file that has passed, and give it back."""
+        if (passing := self._passing) is None:
+            return
+        passing.source.check()
+        if passing.crc is not None and passing.at == self._shape.entry(passing.number).size:
+            self._compare(passing.number, passing.crc)
+        self._close_file()
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._close_file()
+        if self._whole is not None:
+            self._whole.close()
+        if self._folder is not None:
+            self._folder.close()
+
+    # -- the way through a window
+
+    def _through(self, window: Window) -> Iterator[int | Late | Run]:
+        """Put parts where ``gather`` finds them; yield their length, or what must happen before the next part."""
+        layout = self._shape.layout
+        count = len(layout.entries)
+        yield from self._members(layout.entries_in(window), window)
+        yield from self._pieces(Window(layout.entry_offset(count), layout.trailer_offset).intersect(window))
+        yield from self._trailer(layout.trailer_entries(window), window)
+        yield from self._pieces(Window(layout.trailer_entry_offset(count), layout.length).intersect(window))
+
+    def _members(self, numbers: range, window: Window) -> Iterator[int | Late | Run]:
+        """The entries that touch the window: runs of small ones, and in between, one by one, what is large or cut."""
+        offset_of, sizes = self._shape.layout.entry_offset, self._shape.layout.entries.sizes
+        whole = _whole(numbers, offset_of, window)
+        number = numbers.start
+        while number < numbers.stop:
+            if number in whole and sizes[number] <= SMALL:
+                run = sizes[number : min(number + _RUN, whole.stop)]
+                count = next((at for at, size in enumerate(run) if size > SMALL), len(run))
+                count = max(1, bisect_right(list(accumulate(run[:count])), min(self._enough, _RUN_BYTES)))
+                yield self._small_run(range(number, number + count))
+                number += count
+            else:
+                yield from self._pieces(Window(offset_of(number), offset_of(number + 1)).intersect(window))
+                number += 1
+
+    def _small_run(self, numbers: range) -> int:
+        """Put whole small entries among the parts and return their length; column by column, for they may be millions.
+
+        Each file is read and hashed once, and only then is its header made.
+        """
+        if self._passing is not None:
+            self.settle()
+        assert self._whole is not None
+        layout, start, stop = self._shape.layout, numbers.start, numbers.stop
+        entries, sizes = layout.entries, layout.entries.sizes[start:stop]
+        paths, sources = entries.paths(start, stop), entries.sources(start, stop)
+        identities, ends = entries.joined_identities(start, stop)
+        begins = [0, *ends[:-1]]
+        files = zip(sources, map(identities.__getitem__, map(slice, begins, ends)), sizes, paths, strict=True)
+        if entries.kinds.count(_FILE, start, stop) == len(numbers) and 0 not in sizes:
+            contents = self._whole.read(files)
+        else:
+            filled = [entries.kinds[number] == _FILE and sizes[number - start] > 0 for number in numbers]
+            read = iter(self._whole.read(compress(files, filled)))
+            contents = [next(read) if has else b"" for has in filled]
+        checksums = self._learn(numbers, contents) if layout.checksums else [0] * len(numbers)
+        heads, tails = layout.befores(numbers, checksums), layout.afters(numbers, checksums)
+        parts = list(chain.from_iterable(zip(heads, contents, tails, strict=True)))
+        self._parts += parts
+        return sum(map(len, parts))
+
+    def _learn(self, numbers: range, contents: list[bytes]) -> list[int]:
+        """Hash what was read, hold it against what is known, keep what is new."""
+        checksums, start, stop = self._shape.checksums, numbers.start, numbers.stop
+        crcs = crc32_each(contents)
+        unknown = checksums.unknown(numbers)
+        if len(unknown) < len(numbers):
+            for number, crc, content in zip(numbers, crcs, contents, strict=True):
+                if content and checksums.known[number] and checksums.values[number] != crc:
+                    self._compare(number, crc)
+            for number in unknown:
+                checksums.put(number, crcs[number - start])
+        else:
+            checksums.values[start:stop] = array("I", crcs)
+            checksums.known[start:stop] = b"\1" * len(numbers)
+        self._learnt += unknown
+        return crcs
+
+    def _pieces(self, window: Window) -> Iterator[int | Late | Run]:
+        """Whatever lies in a window, segment by segment."""
+        if not window:
+            return
+        for segment in self._shape.layout.segments(window):
+            if self._passing and not (isinstance(segment, Content) and segment.entry == self._passing.number):
+                self.settle()
+            match segment:
+                case Literal(data=data):
+                    pass
+                case Late(entry=number):
+                    while (crc := self._crc(number)) is None:
+                        yield segment
+                    data = segment.build(crc)
+                case Content(entry=number, window=run):
+                    if self._shape.layout.entries.sizes[number] > SMALL:
+                        yield self._open(number, run)
+                        continue
+                    data = self._small_content(number, run)
+                case _:
+                    assert_never(segment)
+            self._parts.append(data)
+            yield len(data)
+
+    def _trailer(self, numbers: range, window: Window) -> Iterator[int | Late | Run]:
+        """The trailer's records of some entries, many at a time, once their checksums are known."""
+        layout, checksums = self._shape.layout, self._shape.checksums
+        offset_of, crc32_of = layout.trailer_entry_offset, checksums.values.__getitem__
+        whole = _whole(numbers, offset_of, window)
+        number = numbers.start
+        while number < numbers.stop:
+            if number not in whole:
+                yield from self._pieces(Window(offset_of(number), offset_of(number + 1)).intersect(window))
+                number += 1
+                continue
+            if self._passing is not None:
+                self.settle()
+            part = range(number, min(number + _RECORDS, whole.stop))
+            for unknown in checksums.unknown(part):
+                while self._crc(unknown) is None:
+                    yield Late(unknown)
+            data = layout.trailer(part, crc32_of)
+            self._parts.append(data)
+            yield len(data)
+            number = part.stop
+
+    # -- one file
+
+    def _open(self, number: int, run: Window) -> Run:
+        """Open a large file at the first byte of a run, or go on with the one that is open."""
+        if self._passing is None:
+            entry = self._shape.entry(number)
+            source = self._opened().open(entry.source, entry.identity, entry.path)
+            crc = 0 if run.start == 0 and self._shape.layout.checksums else None
+            self._passing = _Passing(number, source, run.start, crc)
+        return Run(number, run, self._passing.source, self._is_quiet(number))
+
+    def _is_quiet(self, number: int) -> bool:
+        """Whether its pages may be sent as they are, unread: untouched of late, its checksum no matter."""
+        if self._quiet_after_ns is None:
+            return False
+        if self._shape.layout.checksums and self._hashing.known(self._place, self._shape, number) is None:
+            return False
+        changed_ns = self._now().source.changed_ns()
+        return changed_ns is not None and self._place.volume.now_ns() - changed_ns >= self._quiet_after_ns
+
+    def _crc(self, number: int) -> int | None:
+        known = self._hashing.known(self._place, self._shape, number)
+        if known is None and self._shape.layout.entries.sizes[number] <= SMALL:
+            self._small_content(number, None)
+            known = self._hashing.known(self._place, self._shape, number)
+        return known
+
+    def _small_content(self, number: int, run: Window | None) -> bytes:
+        """The content of a small file, or of a run of it; what was read for its header is not read again."""
+        entry = self._shape.entry(number)
+        if run is not None and run.length < entry.size and self._small[0] != number:
+            return self._part(entry, run)
+        if self._small[0] != number:
+            assert self._whole is not None
+            (data,) = self._whole.read([(entry.source, entry.identity, entry.size, entry.path)])
+            self._compare(number, crc32(data, 0))
+            self._small = number, data
+        data = self._small[1]
+        if run is None:
+            return data
+        if run.stop == entry.size:
+            self._small = (-1, b"")
+        return data[run.start : run.stop]
+
+    def _part(self, entry: Entry, run: Window) -> bytes:
+        source = self._opened().open(entry.source, entry.identity, entry.path)
+        try:
+            data = source.read(run.start, run.length)
+            source.check()
+        finally:
+            source.close()
+        if len(data) != run.length:
+            raise SourceChanged(entry.path, f"it ends after {run.start + len(data):,} of {entry.size:,} bytes")
+        return data
+
+    def _compare(self, number: int, crc: int) -> None:
+        """Hold the checksum of content that passed against the one that is known, which may stand in the archive."""
+        known = self._hashing.known(self._place, self._shape, number)
+        if known is not None and known != crc:
+            self._hashing.unlearn(self._place, self._shape, number)
+            raise SourceChanged(
+                self._shape.entry(number).path, f"its CRC-32 is {crc:08x}, where {known:08x} was read before"
+            )
+        self._hashing.learn(self._place, self._shape, number, crc)
+
+    def _close_file(self) -> None:
+        if self._passing is not None:
+            self._passing.source.close()
+            self._passing = None
+
+    def _opened(self) -> Folder:
+        assert self._folder is not None
+        return self._folder
+
+    def _now(self) -> _Passing:
+        assert self._passing is not None
+        return self._passing
+
+    def _short(self) -> SourceChanged:
+        passing = self._now()
+        entry = self._shape.entry(passing.number)
+        return SourceChanged(entry.path, f"it ends after {passing.at:,} of {entry.size:,} bytes")
+
+
+def _whole(numbers: range, offset_of: Callable[[int], int], window: Window) -> range:
+    """Those of consecutive units that lie in the window with all their bytes: only the first and last may not."""
+    if not numbers:
+        return numbers
+    cut_first = offset_of(numbers.start) < window.start
+    cut_last = offset_of(numbers.stop) > window.stop
+    return range(numbers.start + cut_first, max(numbers.stop - cut_last, numbers.start + cut_first))
