@@ -23,7 +23,7 @@ def test_every_encoding_has_its_encoder() -> None:
     assert {each.encoding for each in FORMATS.values()} == {None, *ENCODERS}
 
 
-def test_formats_are_told_by_their_registered_types_and_extensions() -> None:
+def test_formats_are_told_by_their_types_and_extensions() -> None:
     assert {label: (made.media_type, made.extension) for label, made in FORMATS.items()} == {
         "zip": ("application/zip", ".zip"),
         "zip+deflate": ("application/zip", ".zip"),

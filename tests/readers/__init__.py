@@ -1,12 +1,14 @@
-"""The ZIP readers that people use, behind one face: what we write is judged by them, not by us.
+"""The ZIP and TAR readers that people use, behind one face: what we write is judged by them, not by us.
 
-A test asks every reader in ``READERS`` the same two questions: what is in this archive (``read``), and what does this
-one member hold (``digest``). A reader takes nothing for granted: a non-zero exit, any word of warning, an odd checksum
-or a tool that is not installed is a ``ReaderFailed``, never a skip. ``tests/tools.sh`` installs the tools.
+A test asks every reader in ``READERS`` (of ZIPs) or ``TAR_READERS`` the same two questions: what is in this archive
+(``read``), and what does this one member hold (``digest``). A reader takes nothing for granted: a non-zero exit, any
+word of warning, an odd checksum or a tool that is not installed is a ``ReaderFailed``, never a skip. ``tests/tools.sh``
+installs the tools.
 
 What they cannot tell is stated by their attributes. Besides: the streaming readers (``bsdtar-pipe``, ``java-stream``)
 judge local headers only, and both bsdtar ones forgive an archive that ends within its central directory; readers
-without modes give a symbolic link as a file that holds its target.
+without modes give a symbolic link as a file that holds its target. No reader of TARs can check content, and all forgive
+a TAR that ends between two members.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import shutil
 import stat
 import struct
 import subprocess
+import tarfile
 import tempfile
 import unicodedata
 import zipfile
@@ -29,7 +32,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
-__all__ = ["READERS", "Member", "Reader", "ReaderFailed"]
+__all__ = ["READERS", "TAR_READERS", "Member", "Reader", "ReaderFailed"]
 
 _HERE = Path(__file__).resolve().parent
 _CHUNK = 1 << 20
@@ -53,7 +56,7 @@ class Member:
 
 
 class Reader(Protocol):
-    """One program that reads ZIP archives."""
+    """One program that reads archives of one format."""
 
     @property
     def name(self) -> str: ...
@@ -293,6 +296,32 @@ def _bsdtar_pipe_print(_: Path, member: str) -> list[str | Path]:
     return _bsdtar_print(Path("-"), member)
 
 
+def _gnu_tar_extract(archive: Path, into: Path) -> list[str | Path]:
+    # of times in the future, and before 1970, it warns: the tests have both
+    return ["tar", "-x", "-p", "--no-same-owner", "--warning=no-timestamp", "-f", archive, "-C", into]
+
+
+def _gnu_tar_print(archive: Path, member: str) -> list[str | Path]:
+    return ["tar", "-x", "-O", "--no-wildcards", "-f", archive, "--", member]
+
+
+def _gnu_tar_pipe_extract(_: Path, into: Path) -> list[str | Path]:
+    return _gnu_tar_extract(Path("-"), into)
+
+
+def _gnu_tar_pipe_print(_: Path, member: str) -> list[str | Path]:
+    return _gnu_tar_print(Path("-"), member)
+
+
+def _busybox_tar_extract(archive: Path, into: Path) -> list[str | Path]:
+    return ["busybox", "tar", "-x", "-p", "-o", "-f", archive, "-C", into]
+
+
+def _busybox_tar_print(archive: Path, member: str) -> list[str | Path]:
+    # a name is always a pattern, and once escaped it is "not found" after it was: one that holds * ? [ cannot be had
+    return ["busybox", "tar", "-x", "-O", "-f", archive, "--", member]
+
+
 def _busybox_extract(archive: Path, into: Path) -> list[str | Path]:
     return ["busybox", "unzip", "-q", archive, "-d", into]
 
@@ -477,4 +506,90 @@ READERS: tuple[Reader, ...] = (
         gives_times=False,
     ),
 )
-"""Every reader, each of another family of code."""
+"""Every reader of ZIPs, each of another family of code."""
+
+
+@dataclass(frozen=True)
+class _PythonTarfile:
+    """The standard library's ``tarfile``, on a file or on a real pipe."""
+
+    name: str
+    piped: bool
+    zip64: bool = True
+    checks_content: bool = False
+    gives_times: bool = True
+    gives_modes: bool = True
+    mode_bits: int = 0o7777
+    nfc_names: bool = False
+
+    def read(self, archive: Path, into: Path) -> dict[str, Member]:
+        members: dict[str, Member] = {}
+        with self._opened(archive) as opened:
+            for info in opened:
+                _put(members, info.name, self._member(opened, info))
+        return members
+
+    def digest(self, archive: Path, member: str) -> tuple[int, str]:
+        with self._opened(archive) as opened:
+            for info in opened:
+                content = opened.extractfile(info) if info.isreg() and info.name == member else None
+                if content is not None:
+                    with content:
+                        return _hashed(content)
+        raise ReaderFailed(f"{self.name}: no file {member!r}")
+
+    def _member(self, opened: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
+        mtime = int(info.mtime)
+        if info.isdir():
+            return Member("dir", info.size, None, mtime, info.mode)
+        if info.issym():
+            target = os.fsencode(info.linkname)
+            return Member("link", len(target), _sha256(target), None, info.mode)
+        content = opened.extractfile(info)
+        if content is None:
+            raise ReaderFailed(f"{self.name}: {info.name!r} is of type {info.type!r}")
+        with content:
+            size, sha256 = _hashed(content)
+        if size != info.size:
+            raise ReaderFailed(f"{self.name}: {info.name!r} has {size} bytes, not {info.size}")
+        return Member("file", size, sha256, mtime, info.mode)
+
+    @contextmanager
+    def _opened(self, archive: Path) -> Iterator[tarfile.TarFile]:
+        try:
+            with _piped(archive if self.piped else None) as source:
+                if isinstance(source, int):
+                    with tarfile.open(archive, "r:", encoding="utf-8") as opened:
+                        yield opened
+                else:
+                    with tarfile.open(fileobj=source, mode="r|", encoding="utf-8") as opened:
+                        yield opened
+        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+            raise ReaderFailed(f"{self.name}: {error}") from error
+
+
+TAR_READERS: tuple[Reader, ...] = (
+    _PythonTarfile("tarfile", piped=False),
+    _PythonTarfile("tarfile-pipe", piped=True),
+    _Extracting("gnu-tar", _gnu_tar_extract, _gnu_tar_print, checks_content=False),
+    _Extracting("gnu-tar-pipe", _gnu_tar_pipe_extract, _gnu_tar_pipe_print, piped=True, checks_content=False),
+    _Extracting("bsdtar", _bsdtar_extract, _bsdtar_print, checks_content=False, nfc_names=True),
+    _Extracting(
+        "bsdtar-pipe",
+        _bsdtar_pipe_extract,
+        _bsdtar_pipe_print,
+        piped=True,
+        checks_content=False,
+        nfc_names=True,
+    ),
+    _Extracting(
+        "7z",
+        _seven_zip_extract,
+        _seven_zip_print,
+        complaint=_seven_zip_complaint,
+        checks_content=False,
+        mode_bits=0o777,
+    ),
+    _Extracting("busybox", _busybox_tar_extract, _busybox_tar_print, checks_content=False),
+)
+"""The same for TAR."""

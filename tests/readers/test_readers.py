@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import stat
 import struct
+import tarfile
 import unicodedata
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.readers import READERS, Member, Reader, ReaderFailed
+from tests.readers import READERS, TAR_READERS, Member, Reader, ReaderFailed
 
 MTIME = 1_700_000_001  # odd: DOS times are even
 CONTENT = b"what a person put there\n" * 40
@@ -34,6 +36,14 @@ DIRECTORY = "nothing in here"
 LINK, TARGET = "한글/link", b"../notes.txt"
 
 
+def _zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as made:
+        for name, (content, mode) in FILES.items():
+            _add(made, name, content, stat.S_IFREG | mode)
+        _add(made, f"{DIRECTORY}/", b"", stat.S_IFDIR | 0o750)
+        _add(made, LINK, TARGET, stat.S_IFLNK | 0o777)
+
+
 def _add(archive: zipfile.ZipFile, name: str, content: bytes, mode: int) -> None:
     info = zipfile.ZipInfo(name, (2023, 11, 14, 22, 13, 20))
     info.create_system = 3
@@ -42,14 +52,31 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes, mode: int) -> None
     archive.writestr(info, content)
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Path:
-    path = tmp_path / "selection [1].zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as made:
+def _tar(path: Path) -> None:
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as made:
         for name, (content, mode) in FILES.items():
-            _add(made, name, content, stat.S_IFREG | mode)
-        _add(made, f"{DIRECTORY}/", b"", stat.S_IFDIR | 0o750)
-        _add(made, LINK, TARGET, stat.S_IFLNK | 0o777)
+            info = _info(name, mode)
+            info.size = len(content)
+            made.addfile(info, io.BytesIO(content))
+        directory = _info(DIRECTORY, 0o750)
+        directory.type = tarfile.DIRTYPE
+        made.addfile(directory)
+        link = _info(LINK, 0o777)
+        link.type, link.linkname = tarfile.SYMTYPE, TARGET.decode()
+        made.addfile(link)
+
+
+def _info(name: str, mode: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.mode, info.mtime = mode, MTIME
+    return info
+
+
+@pytest.fixture
+def archive(reader: Reader, tmp_path: Path) -> Path:
+    is_tar = reader in TAR_READERS
+    path = tmp_path / f"selection [1].{'tar' if is_tar else 'zip'}"
+    (_tar if is_tar else _zip)(path)
     return path
 
 
@@ -60,7 +87,13 @@ def into(tmp_path: Path) -> Path:
     return path
 
 
-every_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+BUSYBOX_TAR = TAR_READERS[-1]
+
+every_reader = pytest.mark.parametrize(
+    "reader",
+    [*READERS, *TAR_READERS],
+    ids=lambda reader: f"{'tar' if reader in TAR_READERS else 'zip'}-{reader.name}",
+)
 
 
 def _as_given_by(reader: Reader, name: str) -> str:
@@ -90,6 +123,10 @@ def test_an_archive_is_read_back_equal(reader: Reader, archive: Path, into: Path
 @every_reader
 def test_one_member_is_streamed(reader: Reader, archive: Path) -> None:
     for name, (content, _) in FILES.items():
+        if reader is BUSYBOX_TAR and "[" in name:
+            with pytest.raises(ReaderFailed):  # it takes every name for a pattern
+                reader.digest(archive, name)
+            continue
         assert reader.digest(archive, name) == (len(content), hashlib.sha256(content).hexdigest()), name
 
 
@@ -129,8 +166,8 @@ def test_a_member_that_is_not_there_is_a_failure(reader: Reader, archive: Path) 
 def test_a_missing_tool_is_a_failure(
     reader: Reader, archive: Path, into: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if reader.name == "zipfile":
-        return  # it is part of Python
+    if reader.name in ("zipfile", "tarfile", "tarfile-pipe"):
+        return  # they are part of Python
     monkeypatch.setenv("PATH", str(into))
 
     with pytest.raises(ReaderFailed, match="not installed"):
