@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pannier.archive import tar_records as records
-from pannier.archive.entries import Entry, Kind
+from pannier.archive.entries import Entries, Entry, Kind
 from pannier.archive.layout import Content, Literal, Segment, Units, clip
 from pannier.window import Window
 
@@ -28,12 +28,12 @@ class TarLayout:
 
     def __init__(self, entries: Sequence[Entry], late_above: int | None = None) -> None:
         """Lay out ``entries``. ``late_above`` is for formats with checksums and changes nothing here."""
-        self._entries = entries
-        self._members = Units(map(_length, entries))
+        self._entries = Entries.of(entries)
+        self._members = Units(map(_length, self._entries))
         self._length = -(-(self._members.stop + _END_BLOCKS * records.BLOCK) // RECORD) * RECORD
 
     @property
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Entries:
         return self._entries
 
     @property
@@ -57,6 +57,9 @@ class TarLayout:
     def entries_in(self, window: Window) -> range:
         return self._members.touching(window)
 
+    def trailer_entry_offset(self, entry: int) -> int:
+        return self._length  # there are no such records
+
     def trailer_entries(self, window: Window) -> range:
         return range(0)
 
@@ -68,6 +71,14 @@ class TarLayout:
         """The zeros behind an entry's content. ``crc32`` is not needed."""
         found = self._entries[entry]
         return bytes(records.padding(found.size)) if found.kind is Kind.FILE else b""
+
+    def befores(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        """``before`` of consecutive entries."""
+        return list(map(records.header, self._entries[entries.start : entries.stop]))
+
+    def afters(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
+        """``after`` of consecutive entries."""
+        return [self.after(number, 0) for number in entries]
 
     def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
         """Nothing: the zeros at the end belong to no entry."""

@@ -8,9 +8,10 @@ for packed entries only, so a large one is always "deflated", if need be in bloc
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from pannier.archive import zip_records as records
-from pannier.archive.entries import Entry, Kind
+from pannier.archive.entries import Entry
 
 STORED, DEFLATED = 0, 8
 
@@ -34,29 +35,39 @@ def is_wide(size: int) -> bool:
     return records.needs_zip64(size + size // 1_000)
 
 
-def local_header(entry: Entry, method: int, crc32: int, packed: int) -> bytes:
-    """The header of an entry that is packed already; sizes below 4 GiB (4.3.7)."""
-    extra = records.time_extra(entry.mtime_ns // 1_000_000_000)
-    time, date = records.dos_time(entry.mtime_ns // 1_000_000_000)
-    return b"".join(
-        (
-            _LOCAL.pack(
-                b"PK\x03\x04",
-                _VERSION_DEFLATE,
-                _flags(entry),
-                method,
-                time,
-                date,
-                crc32,
-                packed,
-                entry.size,
-                len(entry.name),
-                len(extra),
-            ),
-            entry.name,
-            extra,
+def local_headers(
+    names: Sequence[bytes],
+    sizes: Sequence[int],
+    mtimes: Sequence[int],
+    methods: Sequence[int],
+    checksums: Sequence[int],
+    packed: Sequence[int],
+) -> list[bytes]:
+    """The headers of entries that are packed already; sizes below 4 GiB, times in nanoseconds (4.3.7)."""
+    pack, dos_time, time_extra = _LOCAL.pack, records.dos_time, records.time_extra
+    made = []
+    for name, size, mtime_ns, method, crc32, length in zip(
+        names, sizes, mtimes, methods, checksums, packed, strict=True
+    ):
+        seconds = mtime_ns // 1_000_000_000
+        time, date = dos_time(seconds)
+        extra = time_extra(seconds)
+        flags = 0 if name.isascii() else _FLAG_UTF8
+        head = pack(
+            b"PK\x03\x04",
+            _VERSION_DEFLATE,
+            flags,
+            method,
+            time,
+            date,
+            crc32,
+            length,
+            size,
+            len(name),
+            len(extra),
         )
-    )
+        made.append(head + name + extra)
+    return made
 
 
 def late_header(entry: Entry) -> bytes:
@@ -107,11 +118,6 @@ def central_header(entry: Entry, method: int, crc32: int, packed: int, offset: i
         min(offset, records.LIMIT_32),
     )
     return head + entry.name + extra
-
-
-def content_of(entry: Entry) -> bytes:
-    """The content that an entry has without a file: a link's text."""
-    return entry.target if entry.kind is Kind.LINK else b""
 
 
 def _flags(entry: Entry) -> int:

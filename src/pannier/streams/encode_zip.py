@@ -7,22 +7,24 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, compress
 from typing import assert_never
 
 from pannier.archive import zip_deflate as records
-from pannier.archive.entries import Entry, Kind
+from pannier.archive.entries import Entries, Entry, Kind
 from pannier.archive.plan import Shape
 from pannier.archive.zip_records import end_records
 from pannier.errors import SourceChanged
 from pannier.streams import deflate
-from pannier.streams.crc import crc32, crc32_combine
+from pannier.streams.crc import crc32, crc32_combine, crc32_each
 from pannier.streams.encoder import Work
-from pannier.streams.hashing import SMALL, Hashing, Place, read_whole
+from pannier.streams.hashing import SMALL, Hashing, Place
 from pannier.streams.ordered import in_order
-from pannier.volumes.base import Folder, Source
+from pannier.volumes.base import Folder, Source, WholeReader
 
 _GROUP_BYTES = 1024 * 1024
 _GROUP_ENTRIES = 512
+_FILE = Kind.FILE.value
 _DIRECTORY_ENTRIES = 1_000
 """Directory headers that one thread call makes."""
 
@@ -57,9 +59,10 @@ async def deflated_zip(work: Work) -> AsyncGenerator[bytes, None]:
     """Give the archive: what holds the content, then the directory of it."""
     directory = _Directory(work.shape)
     folder = await work.readers.run(work.place.open)
+    reader = folder.whole_reader()
     try:
         offset = begin = crc = packed = 0
-        async with aclosing(in_order(_calls(work, folder), work.packers, work.ahead)) as pieces:
+        async with aclosing(in_order(_calls(work, folder, reader), work.packers, work.ahead)) as pieces:
             async for piece in pieces:
                 match piece:
                     case _Group(data=data):
@@ -80,7 +83,7 @@ async def deflated_zip(work: Work) -> AsyncGenerator[bytes, None]:
                 offset += len(data)
                 yield data
     finally:
-        await work.readers.surely(folder.close)
+        await work.readers.surely(_close, reader, folder)
     at = offset
     for start in range(0, len(directory), _DIRECTORY_ENTRIES):
         data = await work.packers.run(directory.headers, start, min(start + _DIRECTORY_ENTRIES, len(directory)))
@@ -128,38 +131,44 @@ class _Directory:
                     self._checksums[number],
                     self._packed[number],
                     self._offsets[number],
-                    late=_is_large(entry),
+                    late=_is_large(self.shape.layout.entries, number),
                 )
             )
         return b"".join(headers)
 
 
-def _is_large(entry: Entry) -> bool:
-    return entry.kind is Kind.FILE and entry.size > SMALL
+def _is_large(entries: Entries, number: int) -> bool:
+    return entries.sizes[number] > SMALL and entries.kinds[number] == _FILE
 
 
-async def _calls(work: Work, folder: Folder) -> AsyncGenerator[_Call, None]:
+async def _calls(work: Work, folder: Folder, reader: WholeReader) -> AsyncGenerator[_Call, None]:
     """Cut the archive into calls that may run side by side, in the order of its entries."""
-    group: list[int] = []
-    size = 0
-    for number, entry in enumerate(work.shape.layout.entries):
-        large = _is_large(entry)
-        if not large:
-            group.append(number)
-            size += entry.size
-        if group and (large or size >= _GROUP_BYTES or len(group) >= _GROUP_ENTRIES):
-            yield partial(_pack_group, work.hashing, work.place, work.shape, folder, group)
-            group, size = [], 0
-        if large:
-            async with aclosing(_blocks(work, folder, number, entry)) as blocks:
+    entries = work.shape.layout.entries
+    start, count = 0, len(entries)
+    while start < count:
+        if _is_large(entries, start):
+            async with aclosing(_blocks(work, folder, start)) as blocks:
                 async for block in blocks:
                     yield block
-    if group:
-        yield partial(_pack_group, work.hashing, work.place, work.shape, folder, group)
+            start += 1
+            continue
+        stop, size = start, 0
+        while stop < min(count, start + _GROUP_ENTRIES) and size < _GROUP_BYTES and not _is_large(entries, stop):
+            size += entries.sizes[stop]
+            stop += 1
+        contents = await work.readers.run(_read_group, reader, entries, start, stop)
+        yield partial(_pack_group, work.hashing, work.place, work.shape, range(start, stop), contents)
+        start = stop
 
 
-async def _blocks(work: Work, folder: Folder, number: int, entry: Entry) -> AsyncGenerator[_Call, None]:
+def _close(reader: WholeReader, folder: Folder) -> None:
+    reader.close()
+    folder.close()
+
+
+async def _blocks(work: Work, folder: Folder, number: int) -> AsyncGenerator[_Call, None]:
     """Read a large file from one end to the other, and give its blocks to be packed."""
+    entry = work.shape.entry(number)
     source = await work.readers.run(folder.open, entry.source, entry.identity, entry.path)
     try:
         for start in range(0, entry.size, deflate.BLOCK):
@@ -187,29 +196,55 @@ def _pack_block(number: int, data: bytes, first: bool, last: bool) -> _Block:
     return _Block(number, deflate.packed(data, last=last), crc32(data, 0), len(data), first, last)
 
 
-def _pack_group(hashing: Hashing, place: Place, shape: Shape, folder: Folder, numbers: Sequence[int]) -> _Group:
-    """Read, check, hash and pack small files one after the other."""
-    parts: list[bytes] = []
-    methods, checksums, sizes, lengths = [], [], [], []
-    for number in numbers:
-        entry = shape.entry(number)
-        if entry.kind is Kind.FILE and entry.size:
-            data = read_whole(folder, entry)
-            crc = crc32(data, 0)
-            _hold(hashing, place, shape, number, crc)
-        else:
-            data = records.content_of(entry)
-            crc = crc32(data, 0)
-        packed = deflate.packed_whole(data)
-        method = records.STORED if packed is None else records.DEFLATED
-        content = data if packed is None else packed
-        header = records.local_header(entry, method, crc, len(content))
-        parts += (header, content)
-        methods.append(method)
-        checksums.append(crc)
-        sizes.append(len(content))
-        lengths.append(len(header) + len(content))
-    return _Group(b"".join(parts), methods, checksums, sizes, lengths)
+def _read_group(reader: WholeReader, entries: Entries, start: int, stop: int) -> list[bytes]:
+    """Return the content of small entries; of a link its text."""
+    sizes = entries.sizes[start:stop]
+    identities, ends = entries.joined_identities(start, stop)
+    runs = map(slice, [0, *ends[:-1]], ends)
+    files = zip(
+        entries.sources(start, stop), map(identities.__getitem__, runs), sizes, entries.paths(start, stop), strict=True
+    )
+    filled = [kind == _FILE and size > 0 for kind, size in zip(entries.kinds[start:stop], sizes, strict=True)]
+    read = iter(reader.read(compress(files, filled)))
+    return [next(read) if has else entries.target(number) for number, has in enumerate(filled, start)]
+
+
+def _pack_group(hashing: Hashing, place: Place, shape: Shape, numbers: range, contents: Sequence[bytes]) -> _Group:
+    """Hash and pack small entries one after the other, and put their headers before them."""
+    entries, start, stop = shape.layout.entries, numbers.start, numbers.stop
+    checksums = crc32_each(contents)
+    _learn(hashing, place, shape, numbers, checksums)
+    methods = bytearray(len(numbers))
+    packed = []
+    for at, content in enumerate(contents):
+        smaller = deflate.packed_whole(content)
+        packed.append(content if smaller is None else smaller)
+        methods[at] = records.STORED if smaller is None else records.DEFLATED
+    sizes = list(map(len, packed))
+    headers = records.local_headers(
+        entries.names(start, stop),
+        [len(content) for content in contents],
+        [entries.mtime_ns(number) for number in numbers],
+        methods,
+        checksums,
+        sizes,
+    )
+    data = b"".join(chain.from_iterable(zip(headers, packed, strict=True)))
+    lengths = [len(header) + size for header, size in zip(headers, sizes, strict=True)]
+    return _Group(data, methods, checksums, sizes, lengths)
+
+
+def _learn(hashing: Hashing, place: Place, shape: Shape, numbers: range, crcs: Sequence[int]) -> None:
+    """Hold the checksums of what was read against those that are known, and keep what is new."""
+    checksums, kinds = shape.checksums, shape.layout.entries.kinds
+    unknown = checksums.unknown(numbers)
+    if len(unknown) < len(numbers):
+        for number, crc in zip(numbers, crcs, strict=True):
+            if checksums.known[number] and checksums.values[number] != crc and kinds[number] == _FILE:
+                _hold(hashing, place, shape, number, crc)
+    for number in unknown:
+        checksums.put(number, crcs[number - numbers.start])
+    hashing.learnt(place, shape, unknown)
 
 
 def _hold(hashing: Hashing, place: Place, shape: Shape, number: int, crc: int) -> None:
