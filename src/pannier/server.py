@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import resource
 import signal
 import ssl
@@ -34,6 +35,7 @@ from pannier.state.checksums import ChecksumMemory
 from pannier.state.sqlite import SqliteState
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine
+from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Hashing
 from pannier.streams.workers import Workers
 from pannier.tokens import PydanticJWT
@@ -44,6 +46,7 @@ from pannier.volumes.registry import VolumeSpec, open_volume
 STATE_FILE = "state.db"
 STREAM_THREADS = 32
 HASH_THREADS = 4
+PACK_THREADS = max(2, os.cpu_count() or 2)
 LONGEST_LINE = 64 * 1024
 """Bytes of a request line or header field: upstream's tokens carry their file list (WIRE section 10, row 9)."""
 _CUT_SECONDS = 1.0
@@ -120,7 +123,8 @@ class Server:
 
         streaming, hash_threads = Workers("stream", STREAM_THREADS), Workers("hash", HASH_THREADS)
         walking = Workers("walk", settings.limits.max_concurrent_plans + 1)  # one more looks again at known plans
-        for workers in (streaming, hash_threads, walking):
+        packing = Workers("pack", PACK_THREADS)
+        for workers in (streaming, hash_threads, walking, packing):
             push(workers.close)
         ahead = AheadSettings(lead=settings.archive.hash_ahead, linger=settings.archive.background_hash_linger)
         hashing = Hashing(hash_threads, checksums)
@@ -135,6 +139,7 @@ class Server:
             engine=Engine(
                 streaming, hashing, background, ahead, settings.archive.pending_above, _quiet_after(settings.archive)
             ),
+            encoding=Encoding(packing, PACK_THREADS + 1),
             keys=PydanticJWT(settings.storage_proxy.secret.get_secret_value()),
             sessions=state,
             selections=state,

@@ -29,6 +29,7 @@ from pannier.services.planning import Plans, PlanSettings
 from pannier.state.checksums import ChecksumMemory
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine
+from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Hashing
 from pannier.streams.workers import Workers
 from pannier.tokens import PydanticJWT
@@ -415,6 +416,7 @@ async def raced(it: Live, winner: str) -> AsyncIterator[tuple[str, Racing]]:
         volumes={"m": it.memory},
         plans=plans,
         engine=Engine(workers, hashing, background, ahead),
+        encoding=Encoding(workers, 3),
         keys=PydanticJWT("k" * 32),
         sessions=sessions,
         selections=NoSelections(),

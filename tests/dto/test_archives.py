@@ -14,6 +14,7 @@ from pannier.dto.archives import (
     MOST_EXCEPTIONS,
     MOST_GLOBS,
     MOST_ITEMS,
+    ArchiveFormat,
     ArchiveOptions,
     ArchivePlanPage,
     ArchivePlanReply,
@@ -22,6 +23,7 @@ from pannier.dto.archives import (
     ArchiveTokenRequest,
     ArchiveTokenRequestAlias,
     ChecksumCoverage,
+    Compression,
     LayoutPolicy,
     LinkPolicy,
     Member,
@@ -132,6 +134,8 @@ def test_a_reply_while_the_plan_runs_holds_the_token_and_that() -> None:
 
 def plan_reply() -> ArchivePlanReply:
     return ArchivePlanReply(
+        format=ArchiveFormat.ZIP,
+        compression=Compression.NONE,
         entries=1,
         files=1,
         directories=0,

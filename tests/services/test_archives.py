@@ -20,6 +20,7 @@ from pannier.services.planning import Plans, PlanSettings
 from pannier.state.checksums import ChecksumMemory
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine
+from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Hashing
 from pannier.streams.workers import Workers
 from pannier.tokens import PydanticJWT
@@ -87,6 +88,7 @@ async def bench(volume: Volume) -> AsyncIterator[Bench]:
         volumes={"v": volume},
         plans=plans,
         engine=Engine(workers, hashing, background, ahead),
+        encoding=Encoding(workers, 3),
         keys=keys,
         sessions=store,
         selections=store,

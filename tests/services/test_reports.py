@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from pannier.archive.formats import ZIP
 from pannier.dto.archives import ChecksumCoverage, PlanList
 from pannier.dto.json import dumps
 from pannier.errors import InvalidRequest
@@ -21,7 +22,7 @@ async def test_a_report_counts_what_an_archive_would_hold() -> None:
     volume.write(FOLDER, b"d/b", b"12345", mtime_ns=1_600_000_000_999_999_999)
     volume.symlink(FOLDER, b"l", b"a")
     made = await plan(volume, ".", links="store")
-    told = report(made, ChecksumCoverage(known_entries=1, known_bytes=5))
+    told = report(made, ZIP, made.shape, ChecksumCoverage(known_entries=1, known_bytes=5))
     assert (told.entries, told.files, told.directories, told.links) == (4, 2, 1, 1)
     assert made.shape is not None
     assert (told.length, told.etag) == (made.shape.layout.length, made.shape.etag)
@@ -40,7 +41,7 @@ async def test_a_report_counts_what_an_archive_would_hold() -> None:
 
 
 async def test_a_report_of_a_refused_plan_has_no_archive() -> None:
-    told = report(await plan(memory(a=b"1"), "a", "gone", "\udcff"), NOTHING)
+    told = report(await plan(memory(a=b"1"), "a", "gone", "\udcff"), ZIP, None, NOTHING)
     assert (told.length, told.etag) == (None, None)
     assert [(each.path, each.code) for each in told.offenders.items] == [("gone", "missing"), ("\udcff", "missing")]
     dumps(told)  # undecodable names too can be written
@@ -48,8 +49,8 @@ async def test_a_report_of_a_refused_plan_has_no_archive() -> None:
 
 async def test_pages_follow_each_other_to_the_end() -> None:
     made = await plan(grow(memory(), *(b"%04d" % number for number in range(2_500))), ".")
-    seen = [member.path for member in report(made, NOTHING).members.items]
-    cursor = report(made, NOTHING).members.cursor
+    seen = [member.path for member in report(made, ZIP, made.shape, NOTHING).members.items]
+    cursor = report(made, ZIP, made.shape, NOTHING).members.cursor
     sizes = [len(seen)]
     while cursor is not None:
         tag, which, start = read_cursor(cursor)
@@ -64,7 +65,7 @@ async def test_pages_follow_each_other_to_the_end() -> None:
 
 async def test_a_list_of_exactly_a_page_has_no_further_one() -> None:
     made = await plan(grow(memory(), *(b"%04d" % number for number in range(1_000))), ".")
-    assert report(made, NOTHING).members.cursor is None
+    assert report(made, ZIP, made.shape, NOTHING).members.cursor is None
     beyond = page(made, PlanList.MEMBERS, 999_999).page
     assert (beyond.items, beyond.total, beyond.cursor) == ((), 1_000, None)
 

@@ -121,14 +121,14 @@ async def test_what_a_durable_store_keeps_is_not_read_again(tmp_path: Path) -> N
             store = SqliteChecksums(path, 2**20)
             assert store.open(30)
             hashing = Hashing(it.workers[1], store)
-            fresh = replace(shape, checksums=Checksums(shape.entries))
+            fresh = replace(shape, checksums=Checksums(shape.layout.entries))
             unknown = hashing.unknown(it.place, fresh, range(shape.entries))
             assert unknown == ([] if again else list(range(21)))
             if not again:
                 await hashing.crc_of_small(it.place, fresh, range(1, 21))
             assert await hashing.crc(it.place, fresh, 0) == expected[0]
             assert [hashing.known(it.place, fresh, number) for number in range(21)] == expected
-            large = replace(shape, checksums=Checksums(shape.entries))
+            large = replace(shape, checksums=Checksums(shape.layout.entries))
             assert await hashing.crc(it.place, large, 0) == expected[0]  # asked for alone, too
             store.close()
         assert it.watched.read[b"f"] == len(DATA)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import assert_never
 
+from aiohttp.http import HttpVersion11
 from pydantic import BaseModel
 
 from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
-from pannier.api.problems import answer, answer_status
+from pannier.api.problems import Answer, answer, answer_status
 from pannier.api.requests import Context
 from pannier.api.streaming import Streaming, StreamResponse
+from pannier.dto.archives import ArchiveFormat, CompressionField
 from pannier.errors import (
     FolderMissing,
     MalformedRequest,
@@ -30,6 +32,7 @@ from pannier.protocol.conditions import (
     Partial,
     Pin,
     PinnedTo,
+    Unpinnable,
     Unsatisfiable,
     Validator,
     decide,
@@ -39,16 +42,20 @@ from pannier.protocol.conditions import (
 from pannier.protocol.disposition import attachment
 from pannier.protocol.ranges import content_range, parse_range, unsatisfied_range
 from pannier.services.archives import Archives, Grant
-from pannier.streams.archive import ArchiveReader
+from pannier.streams.base import StreamReader
 from pannier.window import Window
 
 _BEARER = "bearer "
+_CACHE_CONTROL = "private, no-transform"
 
 
 class TokenQuery(BaseModel):
     """The query of ``/download-archive``; other keys are ignored."""
 
     token: str | None = None
+    format: ArchiveFormat | None = None
+    """Another format than the signed one, where the token allows it."""
+    compression: CompressionField | None = None
 
 
 class ClientArchives:
@@ -60,13 +67,31 @@ class ClientArchives:
     @api_handler
     async def download(self, query: QueryParam[TokenQuery], context: Context) -> Answered:
         """``GET`` and ``HEAD /download-archive``: the archive, or a window of it."""
-        grant = await self._archives.admit(_token(query.parsed, context))
+        asked = query.parsed
+        grant = await self._archives.admit(_token(asked, context), asked.format, asked.compression)
         conditions = Conditions.of(context.request.headers)
+        respond = self._answer_encoded if grant.encoded else self._answer
         try:
-            return await self._answer(grant, conditions, context)
+            return await respond(grant, conditions, context)
         except SourceChanged:
             # Nothing has left yet, and the plan that no longer held is forgotten: the second look is at what is there.
-            return await self._answer(grant, conditions, context)
+            return await respond(grant, conditions, context)
+
+    async def _answer_encoded(self, grant: Grant, conditions: Conditions, context: Context) -> Answered:
+        """Answer with output whose length nobody knows: no validators, no ranges, and nothing to pin."""
+        if context.request.version < HttpVersion11:
+            return _upgrade(grant, context)
+        reader = await self._archives.open_encoded(grant)
+        headers = {"Accept-Ranges": "none", "Cache-Control": _CACHE_CONTROL}
+        decision = decide(context.method, conditions, None, None, Unpinnable())
+        match decision:
+            case Full():
+                stream = await self._streaming.begin(reader, None, grant.session) if context.method == "GET" else None
+                return StreamResponse(stream, 200, None, {**headers, **_representation(reader)}, self._streaming)
+            case NotModified():
+                return ApiResponse(status=304, headers=headers)
+            case _:
+                return _precondition_failed(context)
 
     async def _answer(self, grant: Grant, conditions: Conditions, context: Context) -> Answered:
         pinned = await self._archives.pinned(grant)
@@ -93,7 +118,7 @@ class ClientArchives:
                 case NotModified():
                     return ApiResponse(status=304, headers=headers)
                 case Failed():
-                    return answer_status(412, "precondition-failed", "The archive is another one by now.", context.id)
+                    return _precondition_failed(context)
                 case Conflict(reason=ConflictReason.SELECTION_CHANGED):
                     return answer(SelectionChanged(), context.id)
                 case Conflict():
@@ -135,6 +160,25 @@ def _token(query: TokenQuery, context: Context) -> str:
     return query.token
 
 
+def _precondition_failed(context: Context) -> Answer:
+    return answer_status(412, "precondition-failed", "The archive is another one by now.", context.id)
+
+
+def _upgrade(grant: Grant, context: Context) -> Answer:
+    """Refuse HTTP/1.0: a body without a length ends there with the connection, and a cut looks the same."""
+    title = "This archive has no length in advance, so HTTP/1.1 is needed to tell its end from a cut."
+    told = answer_status(
+        426,
+        "upgrade-required",
+        title,
+        context.id,
+        detail=f"{grant.format.label} is packed while it is sent; use HTTP/1.1 (a proxy in between too), "
+        "or ask for a stored format: zip or tar",
+    )
+    told.headers.update({"Upgrade": "HTTP/1.1", "Connection": "Upgrade"})
+    return told
+
+
 def _is_bare_range(conditions: Conditions, method: str) -> bool:
     return method == "GET" and conditions.if_range is None and parse_range(conditions.range) is not None
 
@@ -154,11 +198,11 @@ def _validators(validator: Validator) -> dict[str, str]:
         "ETag": validator.etag,
         "Last-Modified": http_date(validator.last_modified),
         "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-transform",
+        "Cache-Control": _CACHE_CONTROL,
     }
 
 
-def _representation(reader: ArchiveReader) -> dict[str, str]:
+def _representation(reader: StreamReader) -> dict[str, str]:
     return {
         "Content-Type": reader.media_type,
         "Content-Disposition": attachment(reader.filename),

@@ -33,7 +33,7 @@ class Streaming:
     admission: Admission
     rate: int = 0
 
-    async def begin(self, reader: StreamReader, window: Window, session: str) -> Stream:
+    async def begin(self, reader: StreamReader, window: Window | None, session: str) -> Stream:
         """Begin to read.
 
         Raises:
@@ -52,8 +52,9 @@ class Streaming:
             raise
 
     async def outlet(self, request: web.BaseRequest, response: web.StreamResponse) -> Outlet:
-        """Return the fastest way out that the connection has; the headers have been written."""
-        outlet: Outlet = await SocketOutlet.take(request, self.workers) or TransportOutlet(response, self.workers)
+        """Return the fastest way out that there is; the headers have been written. Chunks are framed by aiohttp."""
+        taken = None if response.chunked else await SocketOutlet.take(request, self.workers)
+        outlet: Outlet = taken or TransportOutlet(response, self.workers)
         return PacedOutlet(outlet, self.rate) if self.rate else outlet
 
 
@@ -83,18 +84,28 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class StreamResponse:
-    """An ``ApiStreamResponse``: ``length`` bytes of a stream."""
+    """An ``ApiStreamResponse``: ``length`` bytes of a stream; in chunks, where it is None (RFC 9112 section 7.1).
 
-    stream: Stream
+    Without a stream, only the headers: the answer to HEAD.
+    """
+
+    stream: Stream | None
     status: int
-    length: int
+    length: int | None
     headers: Mapping[str, str]
     streaming: Streaming
 
     async def send(self, context: Context) -> web.StreamResponse:
         request = context.request
         response = web.StreamResponse(status=self.status, headers=self.headers)
-        response.content_length = self.length
+        if self.length is None:
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = self.length
+        if self.stream is None:
+            await response.prepare(request)
+            await response.write_eof()
+            return response
         sent = 0
         outlet: Outlet | None = None
         context.request[DELIVERY] = delivery = Delivery(self.status)
@@ -108,13 +119,14 @@ class StreamResponse:
                     await outlet.write(item)
                     sent += len(item)
                 delivery.bytes = sent
-            if sent != self.length:
+            if self.length is not None and sent != self.length:
                 raise AssertionError(f"{sent} bytes were given of {self.length} promised")
             await response.write_eof()
         except ConnectionError:
             _log.info("client left", request=context.id, sent=sent, length=self.length)
         except BaseException as error:
-            # Whatever it was: what was sent must not look whole. The headers said how much would come.
+            # Whatever it was: what was sent must not look whole. The headers said how much would come,
+            # or that a last chunk would: without it, a body in chunks is incomplete (RFC 9112 section 8).
             if request.transport is not None:
                 request.transport.abort()
             if not isinstance(error, Exception):

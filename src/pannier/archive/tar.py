@@ -75,10 +75,12 @@ class TarLayout:
         return _ZEROS.data[: records.padding(self._entries.sizes[entry])]
 
     def befores(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
-        return [self.before(entry, 0) for entry in entries]
+        """``before`` of consecutive entries."""
+        return list(map(records.header, self._entries[entries.start : entries.stop]))
 
     def afters(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
-        return [self.after(entry, 0) for entry in entries]
+        """``after`` of consecutive entries."""
+        return [self.after(number, 0) for number in entries]
 
     def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
         """Nothing: the zeros at the end belong to no entry."""

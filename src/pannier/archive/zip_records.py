@@ -237,6 +237,17 @@ def central_header(entry: Entry, offset: int, *, descriptor: bool, crc32: int = 
     return header + entry.name + extra
 
 
+def time_extra(mtime: int) -> bytes:
+    """The extended timestamp of a Unix time in seconds; empty where readers would understand it differently."""
+    return _time_extra(mtime)
+
+
+def attributes(entry: Entry) -> int:
+    """The external attributes: what it is and its mode as on Unix, and MS-DOS's bit of a directory (4.4.15)."""
+    unix = (_TYPE_BITS[entry.kind] | entry.mode) << 16
+    return unix | _DOS_DIRECTORY if entry.kind is Kind.DIRECTORY else unix
+
+
 def end_records(entries: int, directory_offset: int, directory_length: int) -> bytes:
     """The end of the central directory (4.3.16), preceded by its Zip64 form and locator only where needed (4.3.14)."""
     end = _END.pack(

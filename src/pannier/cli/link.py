@@ -64,6 +64,14 @@ def link(
         Literal["follow", "omit", "store", "refuse"] | None,
         typer.Option(help="What becomes of symbolic links; follow unless given."),
     ] = None,
+    format: Annotated[
+        Literal["zip", "tar", "tar.gz", "tar.zst"] | None,
+        typer.Option(help="Container of the archive; zip unless given. Only zip and tar can be resumed."),
+    ] = None,
+    compression: Annotated[
+        Literal["none", "deflate"] | None,
+        typer.Option(help="deflate packs each file of a zip; such a zip cannot be resumed."),
+    ] = None,
     state: Annotated[
         Path | None, typer.Option(metavar="DIR", help="State folder of the server, as given to 'pannier serve'.")
     ] = None,
@@ -76,6 +84,7 @@ def link(
         name = folder.name
         request: dict[str, Any] = {"volume": folder.volume, "virtual_folder_id": folder.folder_id, "files": files}
         options = {"filename": filename, "links": links, "exclude": exclude, "except": exceptions}
+        options |= {"format": format, "compression": compression}
         request |= {key: value for key, value in options.items() if value is not None and value != []}
         reply = _ask(server, request)
         url = f"{server.client_url}/download-archive?token={quote(str(reply['token']), safe='')}"
@@ -102,8 +111,10 @@ def link(
 def counted_line(reply: Mapping[str, Any]) -> str:
     """Return what is known of an archive when its link is made."""
     entries, length = reply.get("entries"), reply.get("length")
-    if not isinstance(entries, int) or not isinstance(length, int):
+    if not isinstance(entries, int):
         return "counting still runs"
+    if not isinstance(length, int):
+        return f"{counted(entries, 'entry', 'entries')} · packed while it is sent: no length in advance, no resuming"
     size = f"{show_bytes(length)} ({show_size(length)})" if length >= 1024 else show_bytes(length)
     return f"{counted(entries, 'entry', 'entries')} · archive {size}"
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -16,6 +18,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -61,6 +64,65 @@ class LayoutPolicy(StrEnum):
     """Every checksum stands before its content."""
 
 
+class ArchiveFormat(StrEnum):
+    """The container that an archive comes in."""
+
+    ZIP = "zip"
+    TAR = "tar"
+    TAR_GZ = "tar.gz"
+    TAR_ZST = "tar.zst"
+
+
+class Compression(StrEnum):
+    """How a container packs each file by itself."""
+
+    NONE = "none"
+    DEFLATE = "deflate"
+
+
+class OfferedFormat(StrEnum):
+    """A format with its compression, in one word."""
+
+    ZIP = "zip"
+    ZIP_DEFLATE = "zip+deflate"
+    TAR = "tar"
+    TAR_GZ = "tar.gz"
+    TAR_ZST = "tar.zst"
+
+    @classmethod
+    def of(cls, format: ArchiveFormat, compression: Compression) -> OfferedFormat | None:
+        """Return the word for a combination; None where there is no such one."""
+        word = str(format) if compression is Compression.NONE else f"{format}+{compression}"
+        return next((offered for offered in cls if offered == word), None)
+
+
+_FORMATS = ", ".join(OfferedFormat)
+
+
+def _compression(value: object) -> object:
+    return Compression.NONE if value == "stored" else value  # what a ZIP calls it, and many people
+
+
+CompressionField = Annotated[Compression, BeforeValidator(_compression)]
+"""``none``, also called ``stored``, or ``deflate``."""
+
+
+def check_combination(format: ArchiveFormat, compression: Compression) -> OfferedFormat:
+    """Return the word for a combination of format and compression.
+
+    Raises:
+        PydanticCustomError: There is no such combination; says which there are.
+    """
+    offered = OfferedFormat.of(format, compression)
+    if offered is None:
+        raise PydanticCustomError(
+            "format_combination",
+            "format {format} does not go with compression {compression}; there are: {formats}",
+            {"format": str(format), "compression": str(compression), "formats": _FORMATS},
+        )
+    return offered
+
+
 def _check_glob(glob: str) -> str:
     if not glob or "\0" in glob:
         raise PydanticCustomError("glob", "a pattern is not empty and holds no NUL")
@@ -103,6 +165,32 @@ class ArchiveOptions(BaseModel):
         return self.options != ArchiveOptions()
 
 
+class FormatOptions(BaseModel):
+    """What an archive comes as: the same entries in any case."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: ArchiveFormat = ArchiveFormat.ZIP
+    compression: CompressionField = Compression.NONE
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        check_combination(self.format, self.compression)
+        return self
+
+    @property
+    def offered(self) -> OfferedFormat:
+        """Both in one word."""
+        return check_combination(self.format, self.compression)
+
+
+class TokenFormats(FormatOptions):
+    """What the archive of a token comes as, and what else may be asked for when it is spent."""
+
+    formats: tuple[OfferedFormat, ...] = Field(default=(), max_length=len(OfferedFormat))
+    """What ``?format=`` may ask for beside the signed format; nothing unless it is said."""
+
+
 class _SelectionRequest(ArchiveOptions):
     # unknown keys are ignored, as the wire does at the routes it validates with pydantic
     volume: VolumeName
@@ -110,10 +198,27 @@ class _SelectionRequest(ArchiveOptions):
     files: Paths
 
 
-class ArchiveTokenRequest(_SelectionRequest):
+def check_layout(layout: LayoutPolicy, offered: Iterable[OfferedFormat]) -> None:
+    """Refuse a layout where it could not be kept.
+
+    Raises:
+        PydanticCustomError: Checksums are to stand before content whose packed size is not known in advance.
+    """
+    if layout is LayoutPolicy.PLAIN and OfferedFormat.ZIP_DEFLATE in offered:
+        raise PydanticCustomError(
+            "layout_format", "layout plain does not go with compression deflate; leave one of them out"
+        )
+
+
+class ArchiveTokenRequest(_SelectionRequest, TokenFormats):
     """A request for a token that opens one archive."""
 
     filename: Filename | None = None
+
+    @model_validator(mode="after")
+    def _layout_can_be_kept(self) -> Self:
+        check_layout(self.layout, (self.offered, *self.formats))
+        return self
 
 
 class ArchiveTokenRequestAlias(ArchiveTokenRequest):
@@ -134,14 +239,19 @@ class ArchiveTokenReply(Sparse):
     plan: Literal["done", "running"]
     entries: int | None = None
     length: int | None = None
-    """Bytes of the archive."""
+    """Bytes of the archive; absent where its format has no length in advance."""
     etag: str | None = None
 
 
-class ArchivePlanRequest(_SelectionRequest):
+class ArchivePlanRequest(_SelectionRequest, FormatOptions):
     """A request for the plan of an archive, or for one further page (``cursor``) of one of its lists."""
 
     cursor: str | None = Field(default=None, max_length=LONGEST_GLOB)
+
+    @model_validator(mode="after")
+    def _layout_can_be_kept(self) -> Self:
+        check_layout(self.layout, (self.offered,))
+        return self
 
 
 class _Item(BaseModel):
@@ -230,7 +340,8 @@ class ArchivePlanReply(BaseModel):
     length: int | None
     """Bytes of the archive; None where there would be none, or none known in advance."""
     etag: str | None
-    format: Literal["zip"] = "zip"
+    format: ArchiveFormat
+    compression: Compression
     seconds: float
     """How long the walk took."""
     checksums: ChecksumCoverage

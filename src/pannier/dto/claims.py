@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from pannier.dto.archives import ArchiveOptions, Paths, TokenOperation, VolumeName
+from pannier.dto.archives import ArchiveOptions, Paths, TokenFormats, TokenOperation, VolumeName, check_layout
 from pannier.dto.filenames import Filename
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection, is_placeholder, placeholder
@@ -33,8 +33,11 @@ LAST_EXPIRY = 253_402_300_799
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}\z")]
 
 
-class PannierClaim(ArchiveOptions):
-    """Everything in a token that is ours. Closed: an unknown member would be a restriction that we do not keep."""
+class PannierClaim(ArchiveOptions, TokenFormats):
+    """Everything in a token that is ours. Closed: an unknown member would be a restriction that we do not keep.
+
+    Formats may stand beside ``files`` too: a reader that ignores them serves the same files, as another container.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,10 +56,16 @@ class PannierClaim(ArchiveOptions):
             raise PydanticCustomError("claim_options", "options stand beside paths, or in the kept selection")
         return self
 
+    @model_validator(mode="after")
+    def _layout_can_be_kept(self) -> Self:
+        check_layout(self.layout, (self.offered, *self.formats))
+        return self
+
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
         # a token is part of a URL: what goes without saying is left out. `v` is always said
-        defaults = (None, (), ArchiveOptions().links, ArchiveOptions().layout)
+        narrowing, formats = ArchiveOptions(), TokenFormats()
+        defaults = (None, (), narrowing.links, narrowing.layout, formats.format, formats.compression)
         return {key: value for key, value in write(self).items() if key == "v" or value not in defaults}
 
 
@@ -97,6 +106,11 @@ class ArchiveDownloadTokenData(BaseModel):
     def _without_absent_claims(self, write: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
         # `filename` is always said, null too, as upstream does
         return {key: value for key, value in write(self).items() if value is not None or key == "filename"}
+
+    @property
+    def formats(self) -> TokenFormats:
+        """Return what the archive comes as; a stored ZIP unless our claim says otherwise."""
+        return self.pannier if self.pannier is not None else TokenFormats()
 
     def selection(self) -> Selection | None:
         """Return what the archive is made of, or None if the state store keeps it under ``pannier.selection``."""

@@ -9,25 +9,32 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pannier.archive.formats import FORMATS, Format, renamed
 from pannier.archive.plan import SHOWN_OFFENCES, Plan, Shape
 from pannier.dto.archives import (
+    ArchiveFormat,
     ArchivePlanPage,
     ArchivePlanReply,
     ArchivePlanRequest,
     ArchiveTokenReply,
     ArchiveTokenRequest,
     ChecksumCoverage,
+    Compression,
+    OfferedFormat,
+    TokenFormats,
     TokenOperation,
 )
 from pannier.dto.claims import ArchiveDownloadTokenData, PannierClaim
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection, placeholder
-from pannier.errors import SelectionChanged, SelectionRefused, TokenClaimsInvalid, VolumeUnknown
+from pannier.errors import InvalidRequest, SelectionChanged, SelectionRefused, TokenClaimsInvalid, VolumeUnknown
 from pannier.services.planning import Order, Plans
 from pannier.services.reports import page, read_cursor, report
 from pannier.services.walking import Progress
 from pannier.state.base import SelectionStore, SessionStore
 from pannier.streams.archive import ArchiveReader, Engine
+from pannier.streams.base import StreamReader
+from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Place
 from pannier.tokens import PydanticJWT, session_of
 from pannier.volumes.base import Volume
@@ -47,9 +54,16 @@ class Grant:
     """What a valid token allows: one archive, in one session, until ``expires`` (Unix seconds)."""
 
     order: Order
-    filename: str | None
+    format: Format
+    filename: str
     session: str
+    """What pins are remembered by: each stored format of a token begins a download of its own."""
     expires: int
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the archive has neither a length in advance nor an ETag: nothing of it can be pinned."""
+        return self.format.encoding is not None
 
 
 class Archives:
@@ -61,12 +75,14 @@ class Archives:
         volumes: Mapping[str, Volume],
         plans: Plans,
         engine: Engine,
+        encoding: Encoding,
         keys: PydanticJWT,
         sessions: SessionStore,
         selections: SelectionStore,
         session_expire: float,
     ) -> None:
         self._volumes, self._plans, self._engine, self._keys = volumes, plans, engine, keys
+        self._encoding = encoding
         self._sessions, self._selections, self._session_expire = sessions, selections, session_expire
 
     # -- for managers
@@ -82,10 +98,13 @@ class Archives:
         selection = await self._engine.workers.run(_selection, request)
         order = self._order(request.volume, request.virtual_folder_id, selection)
         plan = await self._plan_for_a_second(order)
-        shape = plan.demand() if plan is not None else None
+        format = FORMATS[request.offered]
+        shape = await self._plans.shape(order, plan, format) if plan is not None else None
         token = self._keys.issue(await self._claims(request, selection))
         if shape is None:
             return ArchiveTokenReply(token=token, plan="running")
+        if format.encoding is not None:
+            return ArchiveTokenReply(token=token, plan="done", entries=shape.entries)
         return ArchiveTokenReply(
             token=token, plan="done", entries=shape.entries, length=shape.layout.length, etag=shape.etag
         )
@@ -105,8 +124,10 @@ class Archives:
         order = self._order(request.volume, request.virtual_folder_id, selection)
         if request.cursor is None:
             plan = await self._plans.plan(order, linger=False, watch=watch)
+            format = FORMATS[request.offered]
+            shape = await self._plans.shape(order, plan, format) if plan.shape is not None else None
             coverage = await self._engine.workers.run(self._coverage, order.place, plan)
-            return await self._engine.workers.run(report, plan, coverage)
+            return await self._engine.workers.run(report, plan, format, shape, coverage)
         tag, which, start = read_cursor(request.cursor)
         plan = self._plans.recall(order, tag) or await self._plans.plan(order, linger=False, watch=watch)
         if plan.tag != tag:
@@ -115,11 +136,14 @@ class Archives:
 
     # -- for those who hold a token
 
-    async def admit(self, token: str) -> Grant:
-        """Return what a token allows.
+    async def admit(
+        self, token: str, format: ArchiveFormat | None = None, compression: Compression | None = None
+    ) -> Grant:
+        """Return what a token allows, in the format that is asked for (default: the signed one).
 
         Raises:
             TokenRejected: It allows nothing here.
+            InvalidRequest: It does not allow the format.
             VolumeUnknown: Its volume is not configured.
             StateUnavailable: Its selection cannot be looked up.
         """
@@ -129,15 +153,33 @@ class Archives:
             assert claims.pannier is not None
             assert claims.pannier.selection is not None
             selection = await self._kept(claims.pannier.selection)
+        signed = FORMATS[claims.formats.offered]
+        chosen = FORMATS[_chosen(claims.formats, format, compression)]
+        filename = claims.filename or _DEFAULT_NAME + chosen.extension
+        session = session_of(token, claims.jti)
         return Grant(
             order=self._order(claims.volume, claims.virtual_folder_id, selection),
-            filename=claims.filename,
-            session=session_of(token, claims.jti),
+            format=chosen,
+            filename=filename if chosen.extension == signed.extension else renamed(filename, chosen),
+            session=session if chosen is signed else f"{session}:{chosen.label}",
             expires=claims.exp,
         )
 
+    async def open_encoded(self, grant: Grant) -> StreamReader:
+        """Return a reader of an archive in an encoded format; errors as ``open``."""
+        plan = await self._plans.plan(grant.order)
+        shape = await self._plans.shape(grant.order, plan, grant.format)
+        return self._encoding.reader(
+            self._engine,
+            grant.order.place,
+            shape,
+            filename=grant.filename,
+            session=grant.session,
+            on_changed=lambda: self._plans.forget(grant.order, plan),
+        )
+
     async def open(self, grant: Grant, preferred: str | None) -> ArchiveReader:
-        """Return a reader of the archive.
+        """Return a reader of an archive in a stored format.
 
         ``preferred`` is the ETag that a range continues: its plan serves as long as its files are unchanged, even where
         the selection would by now come to more.
@@ -150,12 +192,12 @@ class Archives:
         plan = self._plans.recall(order, preferred) if preferred is not None else None
         if plan is None or not await self._plans.unchanged(order, plan):
             plan = await self._plans.plan(order)
-        shape = plan.demand()
+        shape = await self._plans.shape(order, plan, grant.format)
         return ArchiveReader(
             self._engine,
             order.place,
             shape,
-            filename=grant.filename or _DEFAULT_NAME + shape.format.extension,
+            filename=grant.filename,
             session=grant.session,
             on_changed=lambda: self._plans.forget(order, plan),
         )
@@ -203,22 +245,19 @@ class Archives:
 
     async def _claims(self, request: ArchiveTokenRequest, selection: Selection) -> ArchiveDownloadTokenData:
         expires = int(time.time() + self._session_expire)
-        files, claim = request.files, None
+        files = request.files
+        members: dict[str, object] = {}
         body = await self._engine.workers.run(selection.body)
         digest = hashlib.sha256(body).hexdigest()
         if len(body) > _LONGEST_IN_CLAIMS:
             await self._selections.keep(digest, body, expires + _PIN_GRACE)
-            files, claim = (placeholder(digest),), PannierClaim(selection=digest)
+            files, members = (placeholder(digest),), {"selection": digest}
         elif request.narrows:
-            options = request.options
-            claim = PannierClaim(
-                paths=selection.files,
-                links=options.links,
-                exclude=options.exclude,
-                except_=options.except_,
-                layout=options.layout,
-            )
-            files = (placeholder(digest),)
+            files, members = (placeholder(digest),), {"paths": selection.files, **dict(request.options)}
+        formats = TokenFormats(format=request.format, compression=request.compression, formats=request.formats)
+        if formats != TokenFormats():
+            members |= dict(formats)
+        claim = PannierClaim.model_validate(members) if members else None
         return ArchiveDownloadTokenData(
             operation=TokenOperation.DOWNLOAD,
             volume=request.volume,
@@ -248,6 +287,24 @@ class Archives:
         return ChecksumCoverage(
             known_entries=shape.entries - len(unknown), known_bytes=plan.content_bytes - unknown_bytes
         )
+
+
+def _chosen(signed: TokenFormats, format: ArchiveFormat | None, compression: Compression | None) -> OfferedFormat:
+    """Return the format that a token is spent as. What is not asked for is as signed, of the signed format.
+
+    Raises:
+        InvalidRequest: There is no such combination, or the token does not allow it; says what it allows.
+    """
+    asked = signed.format if format is None else format
+    if compression is None:
+        compression = signed.compression if asked is signed.format else Compression.NONE
+    allowed = (signed.offered, *signed.formats)
+    chosen = OfferedFormat.of(asked, compression)
+    if chosen is None or chosen not in allowed:
+        words = ", ".join(dict.fromkeys(allowed))
+        reason = f"this token is for {words}; others have to be in its formats when it is minted"
+        raise InvalidRequest("compression" if format is None else "format", reason)
+    return chosen
 
 
 def _selection(request: ArchiveTokenRequest | ArchivePlanRequest) -> Selection:

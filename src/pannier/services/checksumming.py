@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from pannier.archive.entries import Kind
@@ -14,7 +15,7 @@ from pannier.dto.selections import Selection
 from pannier.errors import SourceChanged, SourceUnreadable, show
 from pannier.services.planning import Order, Plans
 from pannier.streams.crc import crc32
-from pannier.streams.hashing import SMALL, Hashing, Place, hash_burst, read_whole
+from pannier.streams.hashing import SMALL, Hashing, Place, hash_burst
 from pannier.streams.workers import Workers
 
 _PART = 16_384
@@ -146,15 +147,17 @@ class Checksumming:
         outcome = _Outcome()
         folder = place.open()
         try:
-            for number in numbers:
-                if unknown and self._hashing.known(place, shape, number) is not None:
-                    continue  # another name of a file that was just read
-                try:
-                    data = read_whole(folder, shape.entry(number))
-                except (SourceChanged, SourceUnreadable) as error:
-                    outcome.skipped.append(str(error))
-                else:
-                    self._judge(place, shape, number, crc32(data, 0), outcome)
+            with closing(folder.whole_reader()) as whole:
+                for number in numbers:
+                    if unknown and self._hashing.known(place, shape, number) is not None:
+                        continue  # another name of a file that was just read
+                    entry = shape.entry(number)
+                    try:
+                        (data,) = whole.read([(entry.source, entry.identity, entry.size, entry.path)])
+                    except (SourceChanged, SourceUnreadable) as error:
+                        outcome.skipped.append(str(error))
+                    else:
+                        self._judge(place, shape, number, crc32(data, 0), outcome)
         finally:
             folder.close()
         return outcome

@@ -12,7 +12,7 @@ from typing import Any
 
 from pannier.archive.entries import Entries
 from pannier.archive.etag import archive_etag
-from pannier.archive.formats import ZIP
+from pannier.archive.formats import ZIP, Format
 from pannier.archive.plan import Checksums, Plan, Shape
 from pannier.dto.archives import LayoutPolicy
 from pannier.dto.selections import Selection
@@ -73,6 +73,8 @@ class _Remembered:
     used: float
     checking: asyncio.Task[bool] | None = None
     """Looking again at its files, for all who ask meanwhile."""
+    shapes: dict[str, asyncio.Task[Shape]] = field(default_factory=dict)
+    """The same entries in other stored formats, by the names of these; for all who ask meanwhile."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,8 +98,11 @@ class Plans:
         self._running: dict[Order, _Running] = {}
         self._remembered: OrderedDict[tuple[Order, str], _Remembered] = OrderedDict()
         self._latest: dict[Order, str] = {}
+        self._tags: dict[tuple[Order, str], str] = {}
+        """The tags of plans by the ETags of their archives in other formats."""
         self._checks: set[asyncio.Task[bool]] = set()
         self._closing = threading.Event()
+        self._shaping: set[asyncio.Task[Shape]] = set()
 
     async def plan(self, order: Order, *, linger: bool = True, watch: Callable[[Progress], None] | None = None) -> Plan:
         """Return a plan that is fresh enough, walking if need be.
@@ -117,9 +122,20 @@ class Plans:
             watch(running.progress)
         return await self._wait(running, linger)
 
+    async def shape(self, order: Order, plan: Plan, format: Format) -> Shape:
+        """Return the archive that a plan makes in a format; the walk is the same for all of them.
+
+        Raises:
+            SelectionRefused: Something in the selection cannot be sent.
+        """
+        shape, stored = plan.demand(), format.stored
+        if stored is not shape.format:
+            shape = await self._in_other_format(order, plan, stored)
+        return shape if format is stored else replace(shape, format=format)
+
     def recall(self, order: Order, etag: str) -> Plan | None:
         """Return the remembered plan with this ETag, however old."""
-        remembered = self._remembered.get((order, etag))
+        remembered = self._remembered.get((order, self._tags.get((order, etag), etag)))
         return None if remembered is None else self._use(order, remembered)
 
     async def unchanged(self, order: Order, plan: Plan) -> bool:
@@ -145,7 +161,8 @@ class Plans:
 
     def forget(self, order: Order, plan: Plan) -> None:
         """Drop a plan that a source no longer agrees with."""
-        self._remembered.pop((order, plan.tag), None)
+        if (forgotten := self._remembered.pop((order, plan.tag), None)) is not None:
+            self._drop_tags(order, forgotten)
         if self._latest.get(order) == plan.tag:
             del self._latest[order]
 
@@ -156,16 +173,36 @@ class Plans:
 
     async def close(self) -> None:
         """Cancel all walks and wait for their threads."""
-        tasks: list[asyncio.Task[Plan] | asyncio.Task[bool]] = [*self._checks]
+        tasks: list[asyncio.Task[Plan] | asyncio.Task[bool] | asyncio.Task[Shape]] = [*self._checks, *self._shaping]
         self._closing.set()
-        for check in self._checks:
-            check.cancel()
+        for task in tasks:
+            task.cancel()
         for running in self._running.values():
             running.progress.cancelled.set()
             if running.task is not None:
                 running.task.cancel()
                 tasks.append(running.task)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _in_other_format(self, order: Order, plan: Plan, stored: Format) -> Shape:
+        remembered = self._remembered.get((order, plan.tag))
+        if remembered is None:
+            return await self._workers.run(self._other_shape, order, plan, stored)
+        task = remembered.shapes.get(stored.name)
+        if task is None:
+            task = asyncio.create_task(self._workers.run(self._other_shape, order, plan, stored))
+            remembered.shapes[stored.name] = task
+            self._shaping.add(task)
+            task.add_done_callback(self._shaping.discard)
+            task.add_done_callback(_seen)
+        try:
+            shape = await asyncio.shield(task)
+        except Exception:
+            remembered.shapes.pop(stored.name, None)
+            raise
+        if self._remembered.get((order, plan.tag)) is not None:
+            self._tags[order, shape.etag] = plan.tag
+        return shape
 
     # -- walking
 
@@ -273,26 +310,32 @@ class Plans:
             warnings=tuple(walked.warnings),
             content_bytes=progress.bytes,
             seconds=progress.seconds,
-            shape=None if offences else self._shape(order, entries, walked.unsettled),
+            shape=None if offences else self._shape(order, ZIP, entries, walked.unsettled),
         )
 
-    def _shape(self, order: Order, entries: Entries, unsettled: frozenset[int]) -> Shape:
+    def _other_shape(self, order: Order, plan: Plan, stored: Format) -> Shape:
+        shape = plan.demand()
+        return self._shape(
+            order, stored, plan.entries, _in_order_of(plan.entries, shape.layout.entries, shape.unsettled)
+        )
+
+    def _shape(self, order: Order, format: Format, entries: Entries, unsettled: frozenset[int]) -> Shape:
         plain = order.selection.layout is LayoutPolicy.PLAIN
         late_above = None if plain else self._settings.late_checksum_above
-        layout = ZIP.layout(entries, late_above)
+        layout = format.layout(entries, late_above)
+        shaping = {"links": str(order.selection.links)}
+        if format.has_checksums:
+            shaping["late_checksum_above"] = str(late_above)
         etag = archive_etag(
-            ZIP.name,
-            ZIP.version,
-            {"late_checksum_above": str(late_above), "links": order.selection.links},
+            format.name,
+            format.version,
+            shaping,
             order.place.volume.identity_scheme,
             layout.entries,
         )
-        if unsettled and layout.entries is not entries:
-            young = {entries.path(number) for number in unsettled}
-            paths = enumerate(layout.entries.paths())
-            unsettled = frozenset(number for number, path in paths if path in young)
+        unsettled = _in_order_of(layout.entries, entries, unsettled)
         return Shape(
-            format=ZIP,
+            format=format,
             layout=layout,
             etag=etag,
             last_modified=entries.newest_ns() // 1_000_000_000,
@@ -323,7 +366,8 @@ class Plans:
             shape, old = plan.shape, known.plan.shape
             shape = replace(shape, checksums=old.checksums, unsettled=old.unsettled | shape.unsettled)
             plan = replace(plan, shape=shape)
-        self._remembered[order, plan.tag] = _Remembered(plan, walked=now, checked=now, used=now)
+        shapes = known.shapes if known is not None else {}
+        self._remembered[order, plan.tag] = _Remembered(plan, walked=now, checked=now, used=now, shapes=shapes)
         self._remembered.move_to_end((order, plan.tag))
         self._evict(now)
         return plan
@@ -341,8 +385,14 @@ class Plans:
                 break
             held -= _weight(oldest.plan)
             del self._remembered[key]
+            self._drop_tags(key[0], oldest)
             if self._latest.get(key[0]) == key[1]:
                 del self._latest[key[0]]
+
+    def _drop_tags(self, order: Order, dropped: _Remembered) -> None:
+        for task in dropped.shapes.values():
+            if task.done() and not task.cancelled() and task.exception() is None:
+                self._tags.pop((order, task.result().etag), None)
 
     def _use(self, order: Order, remembered: _Remembered) -> Plan:
         remembered.used = time.monotonic()
@@ -368,6 +418,14 @@ def _by_directory(entries: Entries) -> Iterator[tuple[bytes, list[bytes], list[b
         expected.append(entries.identity(number))
     if names:
         yield directory, names, expected
+
+
+def _in_order_of(entries: Entries, others: Entries, numbers: frozenset[int]) -> frozenset[int]:
+    """Return the numbers that some of ``others`` have among ``entries``, which are the same in another order."""
+    if not numbers or entries is others:
+        return numbers
+    paths = {others.path(number) for number in numbers}
+    return frozenset(number for number, path in enumerate(entries.paths()) if path in paths)
 
 
 def _seen(task: asyncio.Task[Any]) -> None:

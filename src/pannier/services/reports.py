@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pannier.archive.entries import Entry, Kind
-from pannier.archive.plan import Plan
+from pannier.archive.formats import Format
+from pannier.archive.plan import Plan, Shape
 from pannier.dto import archives as dto
 from pannier.dto.instants import instant
 from pannier.dto.paths import to_text
@@ -20,9 +21,9 @@ ItemT = TypeVar("ItemT", dto.Member, dto.Offender, dto.Omitted, dto.Renamed, dto
 _KINDS: dict[Kind, str] = {Kind.FILE: "file", Kind.DIRECTORY: "directory", Kind.LINK: "link"}
 
 
-def report(plan: Plan, coverage: dto.ChecksumCoverage) -> dto.ArchivePlanReply:
-    """Return a plan's numbers and the first page of each list."""
-    shape = plan.shape
+def report(plan: Plan, format: Format, shape: Shape | None, coverage: dto.ChecksumCoverage) -> dto.ArchivePlanReply:
+    """Return a plan's numbers and the first page of each list; ``shape`` is that of the format, if there is one."""
+    stored = shape if format.encoding is None else None
     kinds = plan.entries.kinds
     return dto.ArchivePlanReply(
         entries=len(plan.entries),
@@ -30,8 +31,10 @@ def report(plan: Plan, coverage: dto.ChecksumCoverage) -> dto.ArchivePlanReply:
         directories=kinds.count(Kind.DIRECTORY.value),
         links=kinds.count(Kind.LINK.value),
         bytes=plan.content_bytes,
-        length=shape.layout.length if shape else None,
-        etag=shape.etag if shape else None,
+        length=stored.layout.length if stored else None,
+        etag=stored.etag if stored else None,
+        format=dto.ArchiveFormat(format.name),
+        compression=dto.Compression(format.compression),
         seconds=round(plan.seconds, 3),
         checksums=coverage,
         members=_members(plan, 0),

@@ -1,0 +1,256 @@
+"""A ZIP with packed content: small files by the group, large ones block by block, on all processors at once."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, compress
+from typing import assert_never
+
+from pannier.archive import zip_deflate as records
+from pannier.archive.entries import Entries, Entry, Kind
+from pannier.archive.plan import Shape
+from pannier.archive.zip_records import end_records
+from pannier.errors import SourceChanged
+from pannier.streams import deflate
+from pannier.streams.crc import crc32, crc32_combine, crc32_each
+from pannier.streams.encoder import Work
+from pannier.streams.hashing import SMALL, Hashing, Place
+from pannier.streams.ordered import in_order
+from pannier.volumes.base import Folder, Source, WholeReader
+
+_GROUP_BYTES = 1024 * 1024
+_GROUP_ENTRIES = 512
+_FILE = Kind.FILE.value
+_DIRECTORY_ENTRIES = 1_000
+"""Directory headers that one thread call makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Consecutive small entries, whole: headers and content; for each its method, checksum, packed and whole length."""
+
+    data: bytes
+    methods: Sequence[int]
+    checksums: Sequence[int]
+    packed: Sequence[int]
+    lengths: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A part of a large file, packed."""
+
+    number: int
+    data: bytes
+    crc: int
+    length: int
+    first: bool
+    last: bool
+
+
+_Call = Callable[[], _Group | _Block]
+
+
+async def deflated_zip(work: Work) -> AsyncGenerator[bytes, None]:
+    """Give the archive: what holds the content, then the directory of it."""
+    directory = _Directory(work.shape)
+    folder = await work.readers.run(work.place.open)
+    reader = folder.whole_reader()
+    try:
+        offset = begin = crc = packed = 0
+        async with aclosing(in_order(_calls(work, folder, reader), work.packers, work.ahead)) as pieces:
+            async for piece in pieces:
+                match piece:
+                    case _Group(data=data):
+                        directory.add_group(piece, offset)
+                    case _Block(number=number, data=data):
+                        entry, header = work.shape.entry(number), b""
+                        if piece.first:
+                            header, begin, crc, packed = records.late_header(entry), offset, 0, 0
+                        crc = crc32_combine(crc, piece.crc, piece.length)
+                        packed += len(data)
+                        data = header + data
+                        if piece.last:
+                            _hold(work.hashing, work.place, work.shape, number, crc)
+                            data += records.descriptor(entry, crc, packed)
+                            directory.add(records.DEFLATED, crc, packed, begin)
+                    case _:
+                        assert_never(piece)
+                offset += len(data)
+                yield data
+    finally:
+        await work.readers.surely(_close, reader, folder)
+    at = offset
+    for start in range(0, len(directory), _DIRECTORY_ENTRIES):
+        data = await work.packers.run(directory.headers, start, min(start + _DIRECTORY_ENTRIES, len(directory)))
+        at += len(data)
+        yield data
+    yield end_records(len(directory), offset, at - offset)
+
+
+@dataclass(slots=True)
+class _Directory:
+    """What the central directory will say, about 21 bytes an entry."""
+
+    shape: Shape
+    _methods: bytearray = field(default_factory=bytearray)
+    _checksums: array[int] = field(default_factory=lambda: array("I"))
+    _packed: array[int] = field(default_factory=lambda: array("Q"))
+    _offsets: array[int] = field(default_factory=lambda: array("Q"))
+
+    def __len__(self) -> int:
+        return len(self._methods)
+
+    def add(self, method: int, crc: int, packed: int, offset: int) -> None:
+        self._methods.append(method)
+        self._checksums.append(crc)
+        self._packed.append(packed)
+        self._offsets.append(offset)
+
+    def add_group(self, group: _Group, offset: int) -> None:
+        self._methods.extend(group.methods)
+        self._checksums.extend(group.checksums)
+        self._packed.extend(group.packed)
+        for length in group.lengths:
+            self._offsets.append(offset)
+            offset += length
+
+    def headers(self, start: int, stop: int) -> bytes:
+        """Return the directory headers of a run of entries."""
+        headers = []
+        for number in range(start, stop):
+            entry = self.shape.entry(number)
+            headers.append(
+                records.central_header(
+                    entry,
+                    self._methods[number],
+                    self._checksums[number],
+                    self._packed[number],
+                    self._offsets[number],
+                    late=_is_large(self.shape.layout.entries, number),
+                )
+            )
+        return b"".join(headers)
+
+
+def _is_large(entries: Entries, number: int) -> bool:
+    return entries.sizes[number] > SMALL and entries.kinds[number] == _FILE
+
+
+async def _calls(work: Work, folder: Folder, reader: WholeReader) -> AsyncGenerator[_Call, None]:
+    """Cut the archive into calls that may run side by side, in the order of its entries."""
+    entries = work.shape.layout.entries
+    start, count = 0, len(entries)
+    while start < count:
+        if _is_large(entries, start):
+            async with aclosing(_blocks(work, folder, start)) as blocks:
+                async for block in blocks:
+                    yield block
+            start += 1
+            continue
+        stop, size = start, 0
+        while stop < min(count, start + _GROUP_ENTRIES) and size < _GROUP_BYTES and not _is_large(entries, stop):
+            size += entries.sizes[stop]
+            stop += 1
+        contents = await work.readers.run(_read_group, reader, entries, start, stop)
+        yield partial(_pack_group, work.hashing, work.place, work.shape, range(start, stop), contents)
+        start = stop
+
+
+def _close(reader: WholeReader, folder: Folder) -> None:
+    reader.close()
+    folder.close()
+
+
+async def _blocks(work: Work, folder: Folder, number: int) -> AsyncGenerator[_Call, None]:
+    """Read a large file from one end to the other, and give its blocks to be packed."""
+    entry = work.shape.entry(number)
+    source = await work.readers.run(folder.open, entry.source, entry.identity, entry.path)
+    try:
+        for start in range(0, entry.size, deflate.BLOCK):
+            stop = min(start + deflate.BLOCK, entry.size)
+            data = await work.readers.run(_read, source, entry, start, stop)
+            yield partial(_pack_block, number, data, start == 0, stop == entry.size)
+    finally:
+        await work.readers.surely(source.close)
+
+
+def _read(source: Source, entry: Entry, start: int, stop: int) -> bytes:
+    """Read a block; after the last one, see that the file still is what was planned."""
+    data = source.read(start, stop - start)
+    while start + len(data) < stop:  # network file systems may give less than asked for
+        more = source.read(start + len(data), stop - start - len(data))
+        if not more:
+            raise SourceChanged(entry.path, f"it ends after {start + len(data):,} of {entry.size:,} bytes")
+        data += more
+    if stop == entry.size:
+        source.check()
+    return data
+
+
+def _pack_block(number: int, data: bytes, first: bool, last: bool) -> _Block:
+    return _Block(number, deflate.packed(data, last=last), crc32(data, 0), len(data), first, last)
+
+
+def _read_group(reader: WholeReader, entries: Entries, start: int, stop: int) -> list[bytes]:
+    """Return the content of small entries; of a link its text."""
+    sizes = entries.sizes[start:stop]
+    identities, ends = entries.joined_identities(start, stop)
+    runs = map(slice, [0, *ends[:-1]], ends)
+    files = zip(
+        entries.sources(start, stop), map(identities.__getitem__, runs), sizes, entries.paths(start, stop), strict=True
+    )
+    filled = [kind == _FILE and size > 0 for kind, size in zip(entries.kinds[start:stop], sizes, strict=True)]
+    read = iter(reader.read(compress(files, filled)))
+    return [next(read) if has else entries.target(number) for number, has in enumerate(filled, start)]
+
+
+def _pack_group(hashing: Hashing, place: Place, shape: Shape, numbers: range, contents: Sequence[bytes]) -> _Group:
+    """Hash and pack small entries one after the other, and put their headers before them."""
+    entries, start, stop = shape.layout.entries, numbers.start, numbers.stop
+    checksums = crc32_each(contents)
+    _learn(hashing, place, shape, numbers, checksums)
+    methods = bytearray(len(numbers))
+    packed = []
+    for at, content in enumerate(contents):
+        smaller = deflate.packed_whole(content)
+        packed.append(content if smaller is None else smaller)
+        methods[at] = records.STORED if smaller is None else records.DEFLATED
+    sizes = list(map(len, packed))
+    headers = records.local_headers(
+        entries.names(start, stop),
+        [len(content) for content in contents],
+        [entries.mtime_ns(number) for number in numbers],
+        methods,
+        checksums,
+        sizes,
+    )
+    data = b"".join(chain.from_iterable(zip(headers, packed, strict=True)))
+    lengths = [len(header) + size for header, size in zip(headers, sizes, strict=True)]
+    return _Group(data, methods, checksums, sizes, lengths)
+
+
+def _learn(hashing: Hashing, place: Place, shape: Shape, numbers: range, crcs: Sequence[int]) -> None:
+    """Hold the checksums of what was read against those that are known, and keep what is new."""
+    checksums, kinds = shape.checksums, shape.layout.entries.kinds
+    unknown = checksums.unknown(numbers)
+    if len(unknown) < len(numbers):
+        for number, crc in zip(numbers, crcs, strict=True):
+            if checksums.known[number] and checksums.values[number] != crc and kinds[number] == _FILE:
+                _hold(hashing, place, shape, number, crc)
+    for number in unknown:
+        checksums.put(number, crcs[number - numbers.start])
+    hashing.learnt(place, shape, unknown)
+
+
+def _hold(hashing: Hashing, place: Place, shape: Shape, number: int, crc: int) -> None:
+    """Hold the checksum of content that passed against the one that is known, and keep it."""
+    known = hashing.known(place, shape, number)
+    if known is not None and known != crc:
+        hashing.unlearn(place, shape, number)
+        raise SourceChanged(shape.entry(number).path, f"its CRC-32 is {crc:08x}, where {known:08x} was read before")
+    hashing.learn(place, shape, number, crc)
