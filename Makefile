@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -n auto
 
-.PHONY: help run test test-all lint types fix lock clean
+.PHONY: help run test test-all bench lint types fix lock clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(READY) ## the tests, without the slow ones
 test-all: $(READY) ## all tests
 	@PYTHON=$(PYTHON) tests/tools.sh
 	$(PYTEST)
+
+bench: $(READY) ## speed and cost beside other servers; BENCH="SCENARIO… --pairs N", BENCH=--help
+	@$(BIN)/python -m bench $(BENCH)
 
 lint: $(READY) ## style, format, and who may import whom
 	$(BIN)/ruff check
@@ -48,7 +51,7 @@ lock: ## make requirements.lock again, with the newest versions that pyproject.t
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) dist tests/readers/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The locked packages first, then this tree in place, without asking an index anything that the lock does not say.
 $(VENV)/.locked: requirements.lock

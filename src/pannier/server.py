@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import signal
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -16,16 +17,20 @@ import structlog
 from aiohttp import web
 
 from pannier import logs
+from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
 from pannier.api.connections import Runner
 from pannier.api.middlewares import Drain
+from pannier.api.streaming import Streaming
 from pannier.config import Address, Settings
-from pannier.config.settings import ListenerSettings
+from pannier.config.settings import ArchiveSettings, ListenerSettings
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
 from pannier.services.archives import Archives
 from pannier.services.planning import Plans, PlanSettings
 from pannier.services.walking import WalkLimits
+from pannier.state.base import ChecksumStore
+from pannier.state.checksum_store import CHECKSUM_FILE, REMEMBERED, SqliteChecksums
 from pannier.state.checksums import ChecksumMemory
 from pannier.state.sqlite import SqliteState
 from pannier.streams.ahead import AheadSettings, Background
@@ -39,7 +44,6 @@ from pannier.volumes.posix import SingleFolderVolume
 from pannier.volumes.registry import VolumeSpec, open_volume
 
 STATE_FILE = "state.db"
-REMEMBERED_CHECKSUMS = 500_000
 STREAM_THREADS = 32
 HASH_THREADS = 4
 PACK_THREADS = max(2, os.cpu_count() or 2)
@@ -111,13 +115,19 @@ class Server:
         push(state.close)
         await state.open()
 
+        checksums: ChecksumStore = ChecksumMemory(REMEMBERED)
+        if settings.state.checksum_limit:
+            checksums = kept = checksum_store(settings, self._volumes)
+            push(asyncio.to_thread, kept.close)
+            await asyncio.to_thread(kept.open)
+
         streaming, hash_threads = Workers("stream", STREAM_THREADS), Workers("hash", HASH_THREADS)
         walking = Workers("walk", settings.limits.max_concurrent_plans + 1)  # one more looks again at known plans
         packing = Workers("pack", PACK_THREADS)
         for workers in (streaming, hash_threads, walking, packing):
             push(workers.close)
         ahead = AheadSettings(lead=settings.archive.hash_ahead, linger=settings.archive.background_hash_linger)
-        hashing = Hashing(hash_threads, ChecksumMemory(REMEMBERED_CHECKSUMS))
+        hashing = Hashing(hash_threads, checksums)
         push(hashing.close)
         background = Background(ahead)
         push(background.close)
@@ -126,7 +136,9 @@ class Server:
         archives = Archives(
             volumes=self._volumes,
             plans=plans,
-            engine=Engine(streaming, hashing, background, ahead, settings.archive.pending_above),
+            engine=Engine(
+                streaming, hashing, background, ahead, settings.archive.pending_above, _quiet_after(settings.archive)
+            ),
             encoding=Encoding(packing, PACK_THREADS + 1),
             keys=PydanticJWT(settings.storage_proxy.secret.get_secret_value()),
             sessions=state,
@@ -136,7 +148,11 @@ class Server:
 
         client, manager = settings.api.client, settings.api.manager
         face = ClientFace(client.path_prefix, client.trusted_proxies, client.cors_origins)
-        client_app = client_application(archives, streaming, self._drain, face)
+        limits = settings.limits
+        client_streams = Streaming(
+            streaming, Admission(limits.max_streams, limits.max_streams_per_token), limits.stream_rate
+        )
+        client_app = client_application(archives, client_streams, self._drain, face)
         manager_app = manager_application(
             archives, self._drain, manager.secret.get_secret_value(), settings.limits.max_selection_body
         )
@@ -197,6 +213,7 @@ def run(
     Raises:
         ConfigInvalid: Before anything is served: a volume, a port, a certificate or the state is not usable.
     """
+    _raise_descriptor_limit()
     logs.configure(settings.log.level, settings.log.format)
     volumes = open_volumes(settings, folders)
     try:
@@ -204,6 +221,16 @@ def run(
     finally:
         for volume in volumes.values():
             volume.close()
+
+
+def _raise_descriptor_limit() -> None:
+    """Take what descriptors the system allows: a stream needs up to six, and the usual soft limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            _log.warning("the limit of open files stays as it is", limit=soft, reason=str(error))
 
 
 def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> dict[str, Volume]:
@@ -227,6 +254,12 @@ def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> di
     return volumes
 
 
+def checksum_store(settings: Settings, volumes: Mapping[str, Volume]) -> SqliteChecksums:
+    """Return the durable checksums of these settings, not opened yet."""
+    names = {volume.id: name for name, volume in volumes.items()}
+    return SqliteChecksums(settings.state.path / CHECKSUM_FILE, settings.state.checksum_limit, names=names)
+
+
 async def _serve(
     server: Server, settings: Settings, on_ready: Callable[[Listening], None], on_drain: Callable[[int], None]
 ) -> int:
@@ -248,6 +281,11 @@ async def _serve(
     finally:
         await server.stop()
     return 0
+
+
+def _quiet_after(archive: ArchiveSettings) -> int | None:
+    """When a file's pages may be sent as they are, in nanoseconds."""
+    return round(archive.zero_copy_min_age * 1_000_000_000) if archive.zero_copy else None
 
 
 def _plan_settings(settings: Settings) -> PlanSettings:

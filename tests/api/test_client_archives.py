@@ -17,9 +17,11 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, client_application
 from pannier.api.connections import Runner
 from pannier.api.middlewares import Drain
+from pannier.api.streaming import Streaming
 from pannier.dto.archives import ArchiveTokenRequest
 from pannier.dto.ids import FolderId
 from pannier.services.archives import Archives
@@ -421,7 +423,8 @@ async def raced(it: Live, winner: str) -> AsyncIterator[tuple[str, Racing]]:
         session_expire=60,
     )
     minted = await archives.mint(ArchiveTokenRequest.model_validate(it.order()))
-    runner = Runner(client_application(archives, workers, Drain(), ClientFace()), access_log=None)
+    streaming = Streaming(workers, Admission(100, 100))
+    runner = Runner(client_application(archives, streaming, Drain(), ClientFace()), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:

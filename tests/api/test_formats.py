@@ -181,12 +181,12 @@ async def test_tokens_of_the_default_format_are_those_of_the_wire(tmp_path: Path
 async def test_a_format_travels_in_our_claim_and_the_files_stay_where_they_are(tmp_path: Path) -> None:
     async with live(tmp_path) as it:
         fill(it)
-        asked: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        cases: list[tuple[dict[str, Any], dict[str, Any]]] = [
             ({"format": "tar"}, {"v": 1, "format": "tar"}),
             ({"compression": "deflate"}, {"v": 1, "compression": "deflate"}),
             ({"formats": ["tar", "zip+deflate"]}, {"v": 1, "formats": ["tar", "zip+deflate"]}),
         ]
-        for more, claim in asked:
+        for more, claim in cases:
             claims = jwt.decode(await it.mint("a.txt", **more), options={"verify_signature": False})
             assert (claims["files"], claims["pannier"]) == (["a.txt"], claim)
         narrowed = await it.mint(".", format="tar", exclude=["*.bin"])

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from pannier.dto.ids import FolderId
-from pannier.errors import Offence
-from pannier.volumes.base import Folder, Found, Source, WholeReader
+from pannier.volumes.base import Batch, Folder, Found, Listing, Source, WholeReader
 from pannier.volumes.memory import MemoryVolume
 from pannier.volumes.whole import OpeningReader
 from tests.api.live import FOLDER, MINT, PLAN, Live, live
@@ -59,14 +58,22 @@ class GatedFolder:
     def lookup(self, path: bytes, *, follow: bool) -> Found:
         return self._folder.lookup(path, follow=follow)
 
-    def scan(self, source: bytes) -> Iterable[tuple[bytes, Found | Offence]]:
+    def scan(self, source: bytes) -> Listing:
         self._volume.scans += 1
-        for each in self._folder.scan(source):
-            yield each
-            self._volume.gate.wait(0.05 if not self._volume.gate.is_set() else 0)
+        return Listing(source, self._batches(self._folder.scan(source)))
+
+    def _batches(self, listing: Listing) -> Iterator[Batch]:
+        for batch in listing.batches():
+            yield batch
+            for _ in range(len(batch)):  # the walk counts after each, and notices that nobody waits
+                self._volume.gate.wait(0.05)
+                yield Batch.of(())
             while not self._volume.gate.is_set() and self._volume.held:
                 self._volume.gate.wait(0.05)
-                yield each  # the walk sees the same again: it counts, and notices that nobody waits
+                yield Batch.of(())
+
+    def identities(self, source: bytes, names: Sequence[bytes]) -> list[bytes | None]:
+        return self._folder.identities(source, names)
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> Source:
         return self._folder.open(source, identity, path)

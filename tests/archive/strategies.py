@@ -110,6 +110,8 @@ def samples(draw: st.DrawFn, paths: st.SearchStrategy[list[bytes]] = trees) -> S
         name = names[number][0] if number in names else path
         kind = draw(st.sampled_from([Kind.FILE, Kind.FILE, Kind.FILE, Kind.DIRECTORY, Kind.LINK]))
         content = b"" if kind is Kind.DIRECTORY else draw(st.binary(min_size=kind is Kind.LINK, max_size=50))
+        if kind is Kind.LINK:
+            content = content.replace(b"\0", b"/")  # no system has a link with a NUL in it
         entry = Entry(
             path=path,
             name=name + b"/" if kind is Kind.DIRECTORY else name,

@@ -72,9 +72,11 @@ def parse_bytes(data: bytes) -> list[Member]:
 def parse(read: Read, length: int) -> list[Member]:
     """Take an archive of ``length`` bytes apart; whatever is not as it should be is an AssertionError."""
     assert length % RECORD == 0
-    members, at = [], 0
+    members: list[Member] = []
+    at = 0
     while (block := read(at, BLOCK)) != bytes(BLOCK):
-        offset, pax = at, ()
+        offset = at
+        pax: tuple[tuple[bytes, bytes], ...] = ()
         found = _header(block)
         if found["typeflag"] == b"x":
             pax, at = _extended(read, at, found)

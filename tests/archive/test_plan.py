@@ -16,7 +16,7 @@ LINK = Entry(b"l", b"l", Kind.LINK, 6, 0, 0o777, b"l", b"l", b"target")
 
 def _plan(*, offences: int = 0, shape: Shape | None = None) -> Plan:
     refused = tuple(Offence(b"%d" % number, OffenceCode.MISSING, "nothing is there") for number in range(offences))
-    return Plan((), refused, (), (), (), content_bytes=0, seconds=0.0, shape=shape)
+    return Plan(Entries(), refused, (), (), (), content_bytes=0, seconds=0.0, shape=shape)
 
 
 def _shape() -> Shape:

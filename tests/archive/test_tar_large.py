@@ -21,7 +21,7 @@ from tests.archive import sparse
 from tests.archive.strategies import GIB, sized
 from tests.archive.tar_parsing import parse
 from tests.archive.things import Thing, check, link, write
-from tests.readers import TAR_READERS, Reader
+from tests.readers import TAR_READERS, Reader, ReaderFailed
 
 SIZES = [5, 8 * GIB - 1, 3, 8 * GIB, 0, 12 * GIB, 700]
 """Both sides of what eleven octal digits hold, with small neighbours in between: about 28 GiB."""
@@ -143,7 +143,11 @@ def test_times_come_back_as_far_as_the_file_system_holds_them(reader: Reader, tm
 
 @every_reader
 def test_nothing_is_read_as_nothing(reader: Reader, tmp_path: Path) -> None:
-    check(reader, [], TAR, tmp_path)
+    if reader.name != "7z":
+        check(reader, [], TAR, tmp_path)
+        return
+    with pytest.raises(ReaderFailed, match=r"No files to process\s+Everything is Ok"):  # which is all it has to say
+        check(reader, [], TAR, tmp_path)
 
 
 @every_reader

@@ -17,15 +17,14 @@ import re
 import signal
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from pannier import logs
 from pannier.config import Address, load
 from pannier.dto.ids import FolderId
-from pannier.errors import Offence
 from pannier.server import Listening, ServedFolder, Server, open_volumes
-from pannier.volumes.base import Folder, Found, Source, Volume, WholeReader
+from pannier.volumes.base import Folder, Found, Listing, Source, Volume, WholeReader
 from pannier.volumes.whole import OpeningReader
 
 _SECRET = "a secret of tests, which open nothing that is not theirs"
@@ -69,9 +68,12 @@ class SlowFolder:
         _wait(b"look", path)
         return self._folder.lookup(path, follow=follow)
 
-    def scan(self, source: bytes) -> Iterable[tuple[bytes, Found | Offence]]:
+    def scan(self, source: bytes) -> Listing:
         _wait(b"list", os.path.basename(source))
         return self._folder.scan(source)
+
+    def identities(self, source: bytes, names: Sequence[bytes]) -> list[bytes | None]:
+        return self._folder.identities(source, names)
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> SlowSource:
         return SlowSource(self._folder.open(source, identity, path), source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,11 +12,10 @@ from pannier.archive.plan import Plan
 from pannier.dto.archives import ArchiveOptions
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection
-from pannier.errors import Offence
 from pannier.services.planning import Order, Plans, PlanSettings
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
-from pannier.volumes.base import Folder, Found, Source, Volume, WholeReader
+from pannier.volumes.base import Folder, Found, Listing, Source, Volume, WholeReader
 from pannier.volumes.memory import MemoryVolume
 from pannier.volumes.whole import OpeningReader
 from tests.dto.examples import FOLDER
@@ -35,6 +34,8 @@ class Watched:
         """How often a folder was opened: once for each walk."""
         self.scanned: list[bytes] = []
         self.looked_up: list[bytes] = []
+        self.looked_again: list[tuple[bytes, ...]] = []
+        """Directories, each with the names whose identities were asked for."""
         self.entered = threading.Event()
         """Set when a directory is about to be listed."""
         self._gate = threading.Event()
@@ -96,11 +97,15 @@ class WatchedFolder:
         self._volume.looked_up.append(path)
         return self._inner.lookup(path, follow=follow)
 
-    def scan(self, source: bytes) -> Iterable[tuple[bytes, Found | Offence]]:
+    def scan(self, source: bytes) -> Listing:
         self._volume.scanned.append(source)
         self._volume.wait()
         self._volume.before_scan(source)
         return self._inner.scan(source)
+
+    def identities(self, source: bytes, names: Sequence[bytes]) -> list[bytes | None]:
+        self._volume.looked_again.append((source, *names))
+        return self._inner.identities(source, names)
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> Source:
         return self._inner.open(source, identity, path)

@@ -14,6 +14,7 @@ import pytest
 
 from pannier.errors import StateUnavailable
 from pannier.state.database import Database
+from pannier.state.sqlite import STATE
 from pannier.state.writer import GroupWriter, Work
 from tests.state.stores import refused_quickly, rows
 
@@ -26,7 +27,7 @@ def nothing_to_tidy(_: sqlite3.Connection) -> bool:
 async def writing(
     path: Path, *, deadline: float = 5.0, tidy: Work[bool] = nothing_to_tidy
 ) -> AsyncIterator[GroupWriter]:
-    writer = GroupWriter(Database(path), tidy, tidy_every=0.0, deadline=deadline)
+    writer = GroupWriter(Database(path, STATE), tidy, tidy_every=0.0, deadline=deadline)
     try:
         yield writer
     finally:

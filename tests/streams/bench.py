@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from pannier.archive.plan import Shape
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection
-from pannier.errors import Offence
 from pannier.services.planning import Order, Plans, PlanSettings
 from pannier.state.checksums import ChecksumMemory
 from pannier.streams.ahead import AheadSettings, Background
@@ -19,7 +18,7 @@ from pannier.streams.archive import ArchiveReader, Engine
 from pannier.streams.base import FileSpan
 from pannier.streams.hashing import Hashing, Place
 from pannier.streams.workers import Workers
-from pannier.volumes.base import Folder, Found, Source, Volume, WholeReader
+from pannier.volumes.base import Folder, Found, Listing, Source, Volume, WholeReader
 from pannier.volumes.memory import MemoryVolume
 from pannier.volumes.whole import OpeningReader
 from pannier.window import Window
@@ -79,8 +78,11 @@ class WatchedFolder:
     def lookup(self, path: bytes, *, follow: bool) -> Found:
         return self._folder.lookup(path, follow=follow)
 
-    def scan(self, source: bytes) -> Iterable[tuple[bytes, Found | Offence]]:
+    def scan(self, source: bytes) -> Listing:
         return self._folder.scan(source)
+
+    def identities(self, source: bytes, names: Sequence[bytes]) -> list[bytes | None]:
+        return self._folder.identities(source, names)
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> Source:
         opened = self._folder.open(source, identity, path)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from pannier.archive.plan import Checksums
 from pannier.errors import SourceChanged
-from pannier.streams.hashing import SMALL
+from pannier.state.checksum_store import SqliteChecksums
+from pannier.streams.hashing import SMALL, Hashing
 from tests.streams.bench import FOLDER, bench
 
 DATA = random.Random(1).randbytes(SMALL * 3)
@@ -90,3 +94,52 @@ async def test_unknown_names_only_what_must_be_read() -> None:
         shape = await it.shape()
         it.hashing.learn(it.place, shape, 0, 1)
         assert it.hashing.unknown(it.place, shape, range(shape.entries)) == [3]
+
+
+async def test_content_that_contradicts_ends_the_response_and_heals() -> None:
+    async with bench() as it:
+        it.write(b"f", DATA)
+        it.write(b"g", b"small")
+        shape = await it.shape()
+        for number, right in enumerate((zlib.crc32(DATA), zlib.crc32(b"small"))):
+            it.hashing.learn(it.place, shape, number, right ^ 1)
+            with pytest.raises(SourceChanged, match=f"its CRC-32 is {right:08x}, where {right ^ 1:08x}"):
+                it.hashing.passed(it.place, shape, number, right)
+            it.hashing.passed(it.place, shape, number, right)
+        again = await it.shape()
+        assert it.hashing.known(it.place, again, 0) == zlib.crc32(DATA)
+
+
+async def test_what_a_durable_store_keeps_is_not_read_again(tmp_path: Path) -> None:
+    async with bench() as it:
+        it.write(b"f", DATA)
+        for number in range(20):
+            it.write(b"small-%02d" % number, b"x" * (number + 1))
+        shape, path = await it.shape(), tmp_path / "checksums.db"
+        expected = [zlib.crc32(DATA), *(zlib.crc32(b"x" * (number + 1)) for number in range(20))]
+        for again in range(2):
+            store = SqliteChecksums(path, 2**20)
+            assert store.open(30)
+            hashing = Hashing(it.workers[1], store)
+            fresh = replace(shape, checksums=Checksums(shape.layout.entries))
+            unknown = hashing.unknown(it.place, fresh, range(shape.entries))
+            assert unknown == ([] if again else list(range(21)))
+            if not again:
+                await hashing.crc_of_small(it.place, fresh, range(1, 21))
+            assert await hashing.crc(it.place, fresh, 0) == expected[0]
+            assert [hashing.known(it.place, fresh, number) for number in range(21)] == expected
+            large = replace(shape, checksums=Checksums(shape.layout.entries))
+            assert await hashing.crc(it.place, large, 0) == expected[0]  # asked for alone, too
+            store.close()
+        assert it.watched.read[b"f"] == len(DATA)
+
+
+async def test_what_was_being_written_is_not_kept(tmp_path: Path) -> None:
+    async with bench() as it:
+        it.write(b"f", DATA)
+        shape = replace(await it.shape(), unsettled=frozenset({0}))
+        store = SqliteChecksums(tmp_path / "checksums.db", 2**20)
+        assert store.open(30)
+        await Hashing(it.workers[1], store).crc(it.place, shape, 0)
+        assert store.get(it.volume.id, shape.entry(0).identity) is None
+        store.close()

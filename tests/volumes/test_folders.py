@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pannier.dto.ids import FolderId, QuotaScope, ScopeKind
-from pannier.volumes.folders import folder_path
+from pannier.volumes.folders import folder_at, folder_path
 
 FOLDER = "ce8c6955-1234-4567-8901-23456789d89d"
 
@@ -40,3 +40,14 @@ def test_no_two_folders_of_a_scope_share_a_path_and_none_climbs(folder: uuid.UUI
     assert [len(name) for name in names] == [*([32] if owner else []), 2, 2, 28]
     assert all(set(name) <= set(b"0123456789abcdef") for name in names)
     assert b"".join(names[-3:]).decode() == folder.hex
+
+
+@given(st.uuids(), st.none() | st.uuids())
+def test_a_path_names_its_folder(folder: uuid.UUID, owner: uuid.UUID | None) -> None:
+    scope = QuotaScope(ScopeKind.USER, owner) if owner else None
+    assert folder_at(folder_path(FolderId(scope, folder)).decode()) == FolderId(scope, folder)
+
+
+@pytest.mark.parametrize("path", ["", "aa/bb", "aa/bb/cc", "AA/bb/" + "0" * 28, "x/aa/bb/" + "0" * 28])
+def test_other_paths_name_none(path: str) -> None:
+    assert folder_at(path) is None

@@ -12,8 +12,8 @@ from pannier.api.manager_archives import ManagerArchives
 from pannier.api.middlewares import STATUS_PATHS, Cors, Drain, draining, manager_secret, outermost, sign
 from pannier.api.requests import Network
 from pannier.api.status import StatusHandlers
+from pannier.api.streaming import Streaming
 from pannier.services.archives import Archives
-from pannier.streams.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ClientFace:
     cors_origins: Sequence[str] = ()
 
 
-def client_application(archives: Archives, workers: Workers, drain: Drain, face: ClientFace) -> web.Application:
+def client_application(archives: Archives, streaming: Streaming, drain: Drain, face: ClientFace) -> web.Application:
     """What those who hold tokens talk to."""
     cors = Cors(face.cors_origins)
     prefix = face.path_prefix
@@ -37,7 +37,7 @@ def client_application(archives: Archives, workers: Workers, drain: Drain, face:
         ]
     )
     app.on_response_prepare.extend([sign, cors.grant])
-    client = ClientArchives(archives, workers)
+    client = ClientArchives(archives, streaming)
     app.router.add_get(prefix + "/", StatusHandlers("client-facing", drain).client_status, allow_head=True)
     app.router.add_get(prefix + "/download-archive", client.download, allow_head=True)
     return app

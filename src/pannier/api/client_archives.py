@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
 from pannier.api.problems import Answer, answer, answer_status
 from pannier.api.requests import Context
-from pannier.api.streaming import Stream, StreamResponse
+from pannier.api.streaming import Streaming, StreamResponse
 from pannier.dto.archives import ArchiveFormat, CompressionField
 from pannier.errors import (
     FolderMissing,
@@ -43,7 +43,6 @@ from pannier.protocol.disposition import attachment
 from pannier.protocol.ranges import content_range, parse_range, unsatisfied_range
 from pannier.services.archives import Archives, Grant
 from pannier.streams.base import StreamReader
-from pannier.streams.workers import Workers
 from pannier.window import Window
 
 _BEARER = "bearer "
@@ -62,8 +61,8 @@ class TokenQuery(BaseModel):
 class ClientArchives:
     """The handlers of ``/download-archive``."""
 
-    def __init__(self, archives: Archives, workers: Workers) -> None:
-        self._archives, self._workers = archives, workers
+    def __init__(self, archives: Archives, streaming: Streaming) -> None:
+        self._archives, self._streaming = archives, streaming
 
     @api_handler
     async def download(self, query: QueryParam[TokenQuery], context: Context) -> Answered:
@@ -87,8 +86,8 @@ class ClientArchives:
         decision = decide(context.method, conditions, None, None, Unpinnable())
         match decision:
             case Full():
-                stream = await Stream.start(reader, None) if context.method == "GET" else None
-                return StreamResponse(stream, 200, None, {**headers, **_representation(reader)}, self._workers)
+                stream = await self._streaming.begin(reader, None, grant.session) if context.method == "GET" else None
+                return StreamResponse(stream, 200, None, {**headers, **_representation(reader)}, self._streaming)
             case NotModified():
                 return ApiResponse(status=304, headers=headers)
             case _:
@@ -132,7 +131,9 @@ class ClientArchives:
                     return told
                 case _:
                     assert_never(decision)
-            stream = await Stream.start(reader, window) if context.method == "GET" else None
+            stream = None
+            if context.method == "GET":
+                stream = await self._streaming.begin(reader, window, grant.session)
             try:
                 if pinned is None:
                     pinned = await self._archives.pin(grant, version.etag)
@@ -147,7 +148,7 @@ class ClientArchives:
             headers |= _representation(reader)
             if stream is None:
                 return ApiResponse(status=status, headers={**headers, "Content-Length": str(window.length)})
-            return StreamResponse(stream, status, window.length, headers, self._workers)
+            return StreamResponse(stream, status, window.length, headers, self._streaming)
 
 
 def _token(query: TokenQuery, context: Context) -> str:

@@ -21,6 +21,7 @@ import struct
 import termios
 import threading
 import time
+from dataclasses import replace
 from typing import Protocol
 
 from aiohttp import web
@@ -36,8 +37,10 @@ _BURST = 0.05
 """Seconds that a thread goes on for one client that takes all it is given."""
 _PATIENCE_MS = 2
 """Milliseconds that a thread waits for a full socket before it hands the waiting to the event loop."""
-_COPIED_TAIL = 8 * 1024 * 1024
-"""Last bytes of a run that are copied after the rest went by ``sendfile``: more than a socket usually holds."""
+_LEAST_PACED = 16 * 1024
+_COPIED_TAIL = 16 * 1024 * 1024
+"""Last bytes of a run that are copied after the rest went by ``sendfile``: more than the queues of both ends usually
+hold (4 and 6 MiB), so that no page is referenced any more when they are through, not even by a client on this host."""
 _ACKNOWLEDGED_EVERY = 0.005
 
 
@@ -75,6 +78,43 @@ class TransportOutlet:
 
     async def close(self) -> None:
         pass
+
+
+class PacedOutlet:
+    """Another outlet at no more than ``rate`` bytes per second, counted from where it has been idle."""
+
+    def __init__(self, outlet: Outlet, rate: int) -> None:
+        self._outlet, self._rate = outlet, rate
+        self._at_once = max(_LEAST_PACED, rate // 10)
+        self._due = 0.0
+
+    async def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        for at in range(0, len(data), self._at_once):
+            part = view[at : at + self._at_once]
+            await self._pace(len(part))
+            await self._outlet.write(bytes(part))
+
+    async def copy(self, span: FileSpan) -> int:
+        done = 0
+        while done < span.length:
+            part = replace(span, offset=span.offset + done, length=min(self._at_once, span.length - done), quiet=False)
+            await self._pace(part.length)
+            got = await self._outlet.copy(part)
+            done += got
+            if got < part.length:
+                break
+        return done
+
+    async def close(self) -> None:
+        await self._outlet.close()
+
+    async def _pace(self, length: int) -> None:
+        """Wait until ``length`` more bytes may go."""
+        now = time.monotonic()
+        if self._due > now:
+            await asyncio.sleep(self._due - now)
+        self._due = max(self._due, now) + length / self._rate
 
 
 class SocketOutlet:

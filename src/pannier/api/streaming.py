@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from pannier.api.outlets import Outlet, SocketOutlet, TransportOutlet
+from pannier.api.admission import Admission, Admitted
+from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TransportOutlet
 from pannier.api.requests import DELIVERY, Context, Delivery
 from pannier.errors import PannierError
 from pannier.streams.base import FileSpan, StreamReader
@@ -18,22 +19,53 @@ from pannier.window import Window
 _log = structlog.get_logger("pannier.streaming")
 
 
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """What all streamed answers of a listener share.
+
+    Attributes:
+        workers: Threads that read, hash and send.
+        admission: How many may run.
+        rate: Most bytes per second of one stream; 0: no limit.
+    """
+
+    workers: Workers
+    admission: Admission
+    rate: int = 0
+
+    async def begin(self, reader: StreamReader, window: Window | None, session: str) -> Stream:
+        """Begin to read.
+
+        Raises:
+            Busy: Too many streams are running.
+            PannierError: As ``StreamReader.read``.
+        """
+        admitted = self.admission.admit(session)
+        items = reader.read(window)
+        try:
+            return Stream(items, await anext(items), admitted)
+        except BaseException:
+            try:
+                await items.aclose()
+            finally:
+                admitted.leave()
+            raise
+
+    async def outlet(self, request: web.BaseRequest, response: web.StreamResponse) -> Outlet:
+        """Return the fastest way out that there is; the headers have been written. Chunks are framed by aiohttp."""
+        taken = None if response.chunked else await SocketOutlet.take(request, self.workers)
+        outlet: Outlet = taken or TransportOutlet(response, self.workers)
+        return PacedOutlet(outlet, self.rate) if self.rate else outlet
+
+
 class Stream:
     """A reader that has given its first item: whatever it was going to refuse, it has refused."""
 
-    def __init__(self, items: AsyncGenerator[bytes | FileSpan, None], first: bytes | FileSpan) -> None:
-        self._items = items
+    def __init__(
+        self, items: AsyncGenerator[bytes | FileSpan, None], first: bytes | FileSpan, admitted: Admitted
+    ) -> None:
+        self._items, self._admitted = items, admitted
         self._first: bytes | FileSpan | None = first
-
-    @classmethod
-    async def start(cls, reader: StreamReader, window: Window | None) -> Stream:
-        """Begin to read; errors as ``StreamReader.read``."""
-        items = reader.read(window)
-        try:
-            return cls(items, await anext(items))
-        except BaseException:
-            await items.aclose()
-            raise
 
     async def next(self) -> bytes | FileSpan | None:
         """Return the next item, None after the last."""
@@ -43,8 +75,11 @@ class Stream:
         return await anext(self._items, None)
 
     async def close(self) -> None:
-        """Give back what the reader holds."""
-        await self._items.aclose()
+        """Give back what the reader holds, and the place among the running streams. Idempotent."""
+        try:
+            await self._items.aclose()
+        finally:
+            self._admitted.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +93,7 @@ class StreamResponse:
     status: int
     length: int | None
     headers: Mapping[str, str]
-    workers: Workers
+    streaming: Streaming
 
     async def send(self, context: Context) -> web.StreamResponse:
         request = context.request
@@ -76,9 +111,7 @@ class StreamResponse:
         context.request[DELIVERY] = delivery = Delivery(self.status)
         try:
             await response.prepare(request)
-            if self.length is not None:  # chunks are framed by aiohttp
-                outlet = await SocketOutlet.take(request, self.workers)
-            outlet = outlet or TransportOutlet(response, self.workers)
+            outlet = await self.streaming.outlet(request, response)
             while (item := await self.stream.next()) is not None:
                 if isinstance(item, FileSpan):
                     sent += await outlet.copy(item)

@@ -267,6 +267,11 @@ class Entries(Sequence[Entry]):
         """Return the targets of the stored links of a run, by entry number, in order."""
         return _those_in(self._targets, start, stop)
 
+    def newest_ns(self) -> int:
+        """The time of the entry that was modified last, 0 if there is none."""
+        parts = [max(self.mtimes[start : start + CHUNK]) for start in range(0, len(self), CHUNK)]
+        return max([*parts, *self._far.values()], default=0)
+
     def in_order(self, numbers: Iterable[int]) -> Entries:
         """Return a copy with the entries in another order."""
         return Entries.of(map(self._entry, numbers))

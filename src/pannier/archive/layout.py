@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from pannier.archive.entries import Entries
+from pannier.archive.strings import CHUNK
 from pannier.window import Window
 
 
@@ -176,6 +177,14 @@ class Units:
                 yield from make(unit)
             else:
                 yield from clip(make(unit), start, window)
+
+
+def runs(stop: int, start: int = 0) -> Iterator[range]:
+    """Cut a run of entries where ``Entries`` cuts it too: columns are taken in such parts."""
+    while start < stop:
+        last = min(stop, start // CHUNK * CHUNK + CHUNK)
+        yield range(start, last)
+        start = last
 
 
 def clip(segments: Iterable[Segment], at: int, window: Window) -> Iterator[Segment]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
@@ -48,6 +49,14 @@ _WINDOWS_TROUBLE = re.compile(
     r'[<>:"|?*]|[. ]$|^(con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(\.|$)',
     re.IGNORECASE,
 )
+_UNUSUAL = bytes([*range(0x20), 0x7F]) + b"\\:"
+"""Bytes that may not stay in every place, and NUL, which here separates names; what is not ASCII has a closer look."""
+_C1_CONTROLS = re.compile("[\x80-\x9f]")
+_TROUBLE = r"\0(?:con|prn|aux|nul|conin\$|conout\$|%s)[.\0]"
+_WINDOWS_BYTES = re.compile((_TROUBLE % "com[0-9]|lpt[0-9]").encode())
+_WINDOWS_TEXT = re.compile(_TROUBLE % "com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]", re.IGNORECASE)
+"""`_WINDOWS_TROUBLE` in names between NULs; the first in names in lower case."""
+_AT_ONCE = 8192
 _PLAIN = re.compile(rb"[^\x00-\x1f\x7f-\xff\\:]*")
 """What needs no closer look; most names."""
 
@@ -138,15 +147,74 @@ def clashes(siblings: Iterable[bytes]) -> Iterator[tuple[bytes, Clash]]:
         text = name.decode("utf-8", "surrogateescape")
         if _WINDOWS_TROUBLE.search(text):
             yield name, Clash.WINDOWS
-        key = (
-            text.lower()
-            if name.isascii()
-            else unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-        )
+        key = text.lower() if name.isascii() else _folded(text)
         other = folded.setdefault(key, name)
         if other is not name:
             same_form = unicodedata.normalize("NFC", other.decode("utf-8", "surrogateescape"))
             yield name, Clash.NORMAL_FORM if same_form == unicodedata.normalize("NFC", text) else Clash.CASE
+
+
+class Siblings:
+    """The names of one directory, looked at many at a time: almost always there is nothing to say of them.
+
+    Attributes:
+        to_rename: Some of them may need another name: ask ``entry_names``.
+        to_warn: ``clashes`` may have something to report of them; after ``end`` never false if it has.
+    """
+
+    def __init__(self) -> None:
+        self.to_rename = self.to_warn = False
+        self._names: list[Sequence[bytes]] = []
+        self._folds = False
+        """Whether a name is another one on a platform that folds: then two may be one there."""
+
+    def add(self, names: Sequence[bytes]) -> None:
+        """Look at some names, all distinct from each other and from those before."""
+        if not names:
+            return
+        self._names.append(names)
+        joined = b"\0%b\0" % b"\0".join(names)
+        if len(joined.translate(None, _UNUSUAL)) + len(names) + 1 != len(joined):
+            self.to_rename = True
+        if b".\0" in joined or b" \0" in joined or len(joined.translate(None, b'<>:"|?*')) != len(joined):
+            self.to_warn = True
+        if joined.isascii():
+            lower = joined.lower()
+            self._folds = self._folds or lower != joined
+            self.to_warn = self.to_warn or _WINDOWS_BYTES.search(lower) is not None
+            return
+        try:
+            text = joined.decode()
+        except UnicodeDecodeError:
+            self.to_rename = self.to_warn = True
+            return
+        self.to_rename = self.to_rename or _C1_CONTROLS.search(text) is not None
+        self._folds = self._folds or _folded(text) != text
+        self.to_warn = self.to_warn or _WINDOWS_TEXT.search(text) is not None
+
+    def end(self) -> None:
+        """Say that these were all."""
+        if self._folds and not self.to_warn:
+            self.to_warn = _has_twins(self._names)
+        self._names = []
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _has_twins(parts: Sequence[Sequence[bytes]]) -> bool:
+    """Whether two names may be one when folded. Their hashes are compared, some thousand at a time."""
+    hashes = array("q")
+    for names in parts:
+        # NUL combines with nothing: folding the names joined is folding each
+        hashes.extend(map(hash, _folded(b"\0".join(names).decode()).split("\0")))
+    if len(hashes) <= _AT_ONCE:
+        return len(set(hashes)) < len(hashes)
+    dealt: list[array[int]] = [array("q") for _ in range(len(hashes) // _AT_ONCE * 2)]
+    for number in hashes:
+        dealt[number % len(dealt)].append(number)
+    return any(len(set(part)) < len(part) for part in dealt)
 
 
 def _changes(path: bytes) -> bool:

@@ -117,7 +117,7 @@ class Plan:
     ``entries`` are in path order; ``shape.layout.entries`` in archive order.
     """
 
-    entries: tuple[Entry, ...]
+    entries: Entries
     offences: tuple[Offence, ...]
     omitted: tuple[Omitted, ...]
     renamed: tuple[Renamed, ...]

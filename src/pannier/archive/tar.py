@@ -7,10 +7,11 @@ function of entries and ``VERSION``, and of nothing else; entries stay in the or
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from pannier.archive import tar_records as records
 from pannier.archive.entries import Entries, Entry, Kind
-from pannier.archive.layout import Content, Literal, Segment, Units, clip
+from pannier.archive.layout import Content, Literal, Segment, Units, clip, runs
 from pannier.window import Window
 
 VERSION = 1
@@ -21,15 +22,19 @@ RECORD = 20 * records.BLOCK
 
 _END_BLOCKS = 2
 _ZEROS = Literal(bytes(records.BLOCK))
+_FILE = Kind.FILE.value
 
 
 class TarLayout:
     """Where everything lies in the TAR of some entries; 8 bytes an entry beside the entries themselves."""
 
+    checksums = False
+
     def __init__(self, entries: Sequence[Entry], late_above: int | None = None) -> None:
         """Lay out ``entries``. ``late_above`` is for formats with checksums and changes nothing here."""
         self._entries = Entries.of(entries)
-        self._members = Units(map(_length, self._entries))
+        # Lists made one after the other, not one for all: other threads have their turn between them.
+        self._members = Units(chain.from_iterable(map(self._lengths, runs(len(self._entries)))))
         self._length = -(-(self._members.stop + _END_BLOCKS * records.BLOCK) // RECORD) * RECORD
 
     @property
@@ -39,10 +44,6 @@ class TarLayout:
     @property
     def length(self) -> int:
         return self._length
-
-    @property
-    def checksums(self) -> bool:
-        return False
 
     @property
     def trailer_offset(self) -> int:
@@ -58,7 +59,7 @@ class TarLayout:
         return self._members.touching(window)
 
     def trailer_entry_offset(self, entry: int) -> int:
-        return self._length  # there are no such records
+        return self._length
 
     def trailer_entries(self, window: Window) -> range:
         return range(0)
@@ -69,8 +70,9 @@ class TarLayout:
 
     def after(self, entry: int, crc32: int) -> bytes:
         """The zeros behind an entry's content. ``crc32`` is not needed."""
-        found = self._entries[entry]
-        return bytes(records.padding(found.size)) if found.kind is Kind.FILE else b""
+        if self._entries.kinds[entry] != _FILE:
+            return b""
+        return _ZEROS.data[: records.padding(self._entries.sizes[entry])]
 
     def befores(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
         """``before`` of consecutive entries."""
@@ -90,6 +92,25 @@ class TarLayout:
         end = self._members.stop
         yield from clip([_ZEROS] * ((self._length - end) // records.BLOCK), end, window)
 
+    def _lengths(self, part: range) -> list[int]:
+        columns, start, stop = self._entries, part.start, part.stop
+        sizes, mtimes = columns.sizes[start:stop], columns.mtimes[start:stop]
+        plain = (
+            columns.kinds.count(_FILE, start, stop) == len(part)
+            and records.is_plain(max(sizes), min(mtimes))
+            and records.is_plain(0, max(mtimes))
+            and max(columns.name_lengths(start, stop)) <= records.PLAIN_NAME
+            and columns.joined_names(start, stop)[0].isascii()
+        )
+        if plain:
+            return [records.BLOCK + size + -size % records.BLOCK for size in sizes]
+        return [self._length_of(columns[number]) for number in part]
+
+    @staticmethod
+    def _length_of(entry: Entry) -> int:
+        length = records.header_length(entry)
+        return length + entry.size + records.padding(entry.size) if entry.kind is Kind.FILE else length
+
     def _member(self, index: int) -> Iterable[Segment]:
         entry = self._entries[index]
         header = Literal(records.header(entry))
@@ -98,9 +119,3 @@ class TarLayout:
         content = Content(index, Window(0, entry.size))
         padding = records.padding(entry.size)
         return [header, content, Literal(_ZEROS.data[:padding])] if padding else [header, content]
-
-
-def _length(entry: Entry) -> int:
-    if entry.kind is not Kind.FILE:
-        return records.header_length(entry)
-    return records.header_length(entry) + entry.size + records.padding(entry.size)

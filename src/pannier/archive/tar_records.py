@@ -29,6 +29,15 @@ _EXTENDED_NAME = b"././@PaxHeader"
 _EXTENDED_MODE = 0o644
 
 
+PLAIN_NAME = _NAME_LENGTH
+"""Bytes of a name that need neither a prefix nor a pax record."""
+
+
+def is_plain(size: int, mtime_ns: int) -> bool:
+    """Whether size and time fit their fields of a ustar header."""
+    return size < _OCTAL_LIMIT and 0 <= mtime_ns < _OCTAL_LIMIT * 1_000_000_000
+
+
 def padding(size: int) -> int:
     """How many zeros follow ``size`` bytes of content."""
     return -size % BLOCK

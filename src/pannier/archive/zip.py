@@ -10,10 +10,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from operator import add
 
 from pannier.archive import zip_records as records
 from pannier.archive.entries import Entries, Entry, Kind
-from pannier.archive.layout import CHECKSUM_LENGTH, Content, Late, Literal, Segment, Units, clip
+from pannier.archive.layout import CHECKSUM_LENGTH, Content, Late, Literal, Segment, Units, clip, runs
 from pannier.window import Window
 
 VERSION = 1
@@ -21,8 +22,6 @@ VERSION = 1
 
 
 _FILE, _LINK = Kind.FILE.value, Kind.LINK.value
-_AT_ONCE = 4096
-"""Entries that are looked at together."""
 
 
 def arrange(entries: Sequence[Entry]) -> Entries:
@@ -34,7 +33,7 @@ def arrange(entries: Sequence[Entry]) -> Entries:
     """
     entries = Entries.of(entries)
     sizes = entries.sizes
-    if not any(records.needs_zip64(max(sizes[part.start : part.stop])) for part in _parts(len(entries))):
+    if not any(records.needs_zip64(max(sizes[part.start : part.stop])) for part in runs(len(entries))):
         return entries
     order = sorted(range(len(entries)), key=lambda number: sizes[number] == records.LIMIT_32)
     if records.needs_zip64(sizes[order[0]]):
@@ -59,9 +58,9 @@ class ZipLayout:
         self._entries = arrange(entries)
         self._late_above = late_above
         # Lists made one after the other, not one for all: other threads have their turn between them.
-        self._locals = Units(chain.from_iterable(map(self._local_lengths, _parts(len(self._entries)))))
+        self._locals = Units(chain.from_iterable(map(self._local_lengths, runs(len(self._entries)))))
         self._centrals = Units(
-            chain.from_iterable(map(self._central_lengths, _parts(len(self._entries)))), begin=self._locals.stop
+            chain.from_iterable(map(self._central_lengths, runs(len(self._entries)))), begin=self._locals.stop
         )
         self._end = records.end_records(len(self._entries), self._locals.stop, self._centrals.stop - self._locals.stop)
 
@@ -125,7 +124,7 @@ class ZipLayout:
         return [self.after(number, crc32) for number, crc32 in zip(entries, checksums, strict=True)]
 
     def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
-        return b"".join(self._central_headers(part, crc32_of) for part in _parts(entries.stop, entries.start))
+        return b"".join(self._central_headers(part, crc32_of) for part in runs(entries.stop, entries.start))
 
     def _is_late(self, entry: int) -> bool:
         """Whether the entry's CRC-32 follows its content."""
@@ -140,11 +139,11 @@ class ZipLayout:
         sizes, mtimes = entries.sizes[part.start : part.stop], entries.mtimes[part.start : part.stop]
         return records.is_plain(max(sizes), min(mtimes)) and records.is_plain(0, max(mtimes))
 
-    def _local_lengths(self, part: range) -> list[int]:
+    def _local_lengths(self, part: range) -> Iterable[int]:
         entries = self._entries
         if self._all_plain(part):
             sizes, names = entries.sizes[part.start : part.stop], entries.name_lengths(part.start, part.stop)
-            return [name + size + records.PLAIN_LOCAL_LENGTH for name, size in zip(names, sizes, strict=True)]
+            return map(records.PLAIN_LOCAL_LENGTH.__add__, map(add, names, sizes))
         return [
             records.local_length(entries[number])
             + entries.sizes[number]
@@ -152,12 +151,12 @@ class ZipLayout:
             for number in part
         ]
 
-    def _central_lengths(self, part: range) -> list[int]:
+    def _central_lengths(self, part: range) -> Iterable[int]:
         entries = self._entries
         far = records.needs_zip64(self._locals.start_of(part[0]))
         if self._all_plain(part) and far == records.needs_zip64(self._locals.start_of(part[-1])):
             length = records.FAR_CENTRAL_LENGTH if far else records.PLAIN_CENTRAL_LENGTH
-            return [name + length for name in entries.name_lengths(part.start, part.stop)]
+            return map(length.__add__, entries.name_lengths(part.start, part.stop))
         return [records.central_length(entries[number], self._locals.start_of(number)) for number in part]
 
     def _central_headers(self, part: range, crc32_of: Callable[[int], int]) -> bytes:
@@ -209,11 +208,3 @@ class ZipLayout:
 
 def _with_checksum(entry: int, record: bytes, at: int) -> Sequence[Segment]:
     return Literal(record[:at]), Late(entry), Literal(record[at + CHECKSUM_LENGTH :])
-
-
-def _parts(stop: int, start: int = 0) -> Iterator[range]:
-    """Cut a run of entries where ``Entries`` cuts it too."""
-    while start < stop:
-        last = min(stop, start // _AT_ONCE * _AT_ONCE + _AT_ONCE)
-        yield range(start, last)
-        start = last

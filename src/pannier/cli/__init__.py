@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from pannier import __version__
-from pannier.cli import check, link, proxy, serve
+from pannier.cli import check, checksums, link, proxy, serve
 from pannier.cli.outcomes import ExitCode, Failure
 from pannier.cli.terminal import ReaderGone, note, result
 from pannier.errors import PannierError
@@ -52,6 +52,7 @@ def _app() -> typer.Typer:
     app.command("proxy", epilog=proxy.EXAMPLE)(proxy.proxy)
     app.command("link", epilog=link.EXAMPLE)(link.link)
     app.command("check-config", epilog=check.EXAMPLE)(check.check_config)
+    app.add_typer(checksums.application(), epilog=checksums.EXAMPLE)
     return app
 
 

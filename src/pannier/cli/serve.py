@@ -69,13 +69,15 @@ def serve(
 ) -> int:
     """Serve directories of this machine, each as one folder."""
     flags: dict[str, Any] = {"state": {"path": state}} if state else {}
-    configured = _load(config, Secrets(_PLACEHOLDER, _PLACEHOLDER), flags)  # where secrets are kept is a setting
+    configured = load_settings(
+        config, Secrets(_PLACEHOLDER, _PLACEHOLDER), flags
+    )  # where secrets are kept is a setting
     folders = served_folders(paths, configured.volume)
     flags["api"] = _listeners(configured, host, port, manager_port)
     runtime_files: list[Path] = []
     try:
         prepare_state(configured.state.path)
-        settings = _load(config, keep_secrets(configured.state.path), flags)
+        settings = load_settings(config, keep_secrets(configured.state.path), flags)
 
         def ready(listening: Listening) -> None:
             runtime_files.append(write_running(settings.state.path, _running(settings, folders, listening)))
@@ -126,7 +128,12 @@ def folder_id(real_path: str) -> FolderId:
     return FolderId(None, uuid.uuid5(uuid.NAMESPACE_URL, f"file://{quote(os.fsencode(real_path))}"))
 
 
-def _load(config: Path | None, kept: Secrets, flags: dict[str, Any]) -> Settings:
+def load_settings(config: Path | None, kept: Secrets, flags: dict[str, Any]) -> Settings:
+    """Return the settings, with secrets and the lifetime of links where none are configured.
+
+    Raises:
+        ConfigInvalid: Something is wrong with them.
+    """
     from pannier.config import load
 
     proxy = {"secret": kept.token, "session_expire": _LIFETIME}

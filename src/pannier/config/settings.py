@@ -185,6 +185,9 @@ class LimitSettings(Section):
     max_selection_body: Annotated[Size, Field(ge=1024)] = Field(
         64 * MIB, description="Largest request body that names a selection."
     )
+    max_streams: int = Field(1_000, ge=1, description="Most responses that stream at the same time.")
+    max_streams_per_token: int = Field(64, ge=1, description="Most of them for one token, ranges of one archive.")
+    stream_rate: Size = Field(0, description="Most bytes per second of one stream; 0 = no limit.")
     plan_linger: Duration = Field(30, description="How long a plan goes on after the last client that waits has left.")
 
 
@@ -208,6 +211,12 @@ class ArchiveSettings(Section):
     )
     plan_fresh_min: Duration = Field(2, description="A plan younger than this is used again by a new request.")
     plan_fresh_max: Duration = Field(60, description="A plan older than this is never used by a new request.")
+
+    zero_copy: bool = Field(
+        True,
+        description="Send large files whose checksum is known, and that nobody touched for a while, with sendfile.",
+    )
+    zero_copy_min_age: Duration = Field(600, description="How long nobody must have touched such a file.")
 
     @model_validator(mode="after")
     def _check(self) -> ArchiveSettings:
@@ -240,6 +249,17 @@ class StateSettings(Section):
         description="Folder of what must outlive the process: $XDG_STATE_HOME/pannier or ~/.local/state/pannier; local "
         "disk only.",
     )
+    checksum_limit: Size = Field(
+        256 * MIB,
+        description="Most bytes of checksums kept in checksums.db, about 50 a file; what was used longest ago makes "
+        "room. At least 1 MiB, or 0: none outlives the process.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> StateSettings:
+        if 0 < self.checksum_limit < MIB:
+            raise complaint("checksum-limit", "is below 1 MiB", 'give "1m" or more, or 0 to keep none on disk')
+        return self
 
 
 class LogSettings(Section):

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pannier.archive.entries import Entry
+from pannier.archive.entries import Entries
 from pannier.archive.etag import archive_etag
 from pannier.archive.formats import ZIP, Format
 from pannier.archive.plan import Checksums, Plan, Shape
 from pannier.dto.archives import LayoutPolicy
 from pannier.dto.selections import Selection
-from pannier.errors import Busy
+from pannier.errors import Busy, LimitExceeded
 from pannier.services.selecting import roots, rules
-from pannier.services.walking import Clock, Progress, Walk, WalkLimits
+from pannier.services.walking import Clock, Progress, Walk, WalkCancelled, WalkLimits
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Refused
 
 _BUSY_RETRY = 5
+_LOOKED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Plans:
         self._tags: dict[tuple[Order, str], str] = {}
         """The tags of plans by the ETags of their archives in other formats."""
         self._checks: set[asyncio.Task[bool]] = set()
+        self._closing = threading.Event()
         self._shaping: set[asyncio.Task[Shape]] = set()
 
     async def plan(self, order: Order, *, linger: bool = True, watch: Callable[[Progress], None] | None = None) -> Plan:
@@ -142,6 +145,7 @@ class Plans:
 
         Raises:
             FolderMissing, VolumeFailed: It cannot be told.
+            LimitExceeded: It takes longer than a walk may.
         """
         remembered = self._remembered.get((order, plan.tag))
         if remembered is None:
@@ -170,6 +174,7 @@ class Plans:
     async def close(self) -> None:
         """Cancel all walks and wait for their threads."""
         tasks: list[asyncio.Task[Plan] | asyncio.Task[bool] | asyncio.Task[Shape]] = [*self._checks, *self._shaping]
+        self._closing.set()
         for task in tasks:
             task.cancel()
         for running in self._running.values():
@@ -254,7 +259,7 @@ class Plans:
     async def _check(self, order: Order, remembered: _Remembered) -> bool:
         began = time.monotonic()
         try:
-            agrees = await self._workers.run(_agrees, order.place, remembered.plan)
+            agrees = await self._workers.run(self._agrees, order.place, remembered.plan)
         finally:
             remembered.checking = None
         if agrees:
@@ -262,6 +267,27 @@ class Plans:
         else:
             self.forget(order, remembered.plan)
         return agrees
+
+    def _agrees(self, place: Place, plan: Plan) -> bool:
+        """Whether every entry still has its identity; blocks."""
+        until = time.monotonic() + (limit := self._settings.walk.seconds)
+        folder = place.open()
+        try:
+            for directory, names, expected in _by_directory(plan.entries):
+                if folder.identities(directory, names) != expected:
+                    return False
+                if self._closing.is_set():
+                    raise WalkCancelled
+                if (over := time.monotonic() - until) > 0:
+                    measured = round(limit + over, 1)
+                    raise LimitExceeded(
+                        "seconds of planning", measured=measured, limit=limit, setting="limits.plan-seconds"
+                    )
+            return True
+        except Refused:
+            return False
+        finally:
+            folder.close()
 
     def _make(self, order: Order, progress: Progress) -> Plan:
         progress.began = time.monotonic()
@@ -275,7 +301,7 @@ class Plans:
         finally:
             folder.close()
         offences = sorted(walked.offences)
-        entries = tuple(walked.entries)
+        entries = walked.entries
         return Plan(
             entries=entries,
             offences=tuple(offences),
@@ -289,11 +315,11 @@ class Plans:
 
     def _other_shape(self, order: Order, plan: Plan, stored: Format) -> Shape:
         shape = plan.demand()
-        young = {shape.entry(number) for number in shape.unsettled}
-        unsettled = frozenset(i for i, entry in enumerate(plan.entries) if entry in young) if young else frozenset()
-        return self._shape(order, stored, plan.entries, unsettled)
+        return self._shape(
+            order, stored, plan.entries, _in_order_of(plan.entries, shape.layout.entries, shape.unsettled)
+        )
 
-    def _shape(self, order: Order, format: Format, entries: tuple[Entry, ...], unsettled: frozenset[int]) -> Shape:
+    def _shape(self, order: Order, format: Format, entries: Entries, unsettled: frozenset[int]) -> Shape:
         plain = order.selection.layout is LayoutPolicy.PLAIN
         late_above = None if plain else self._settings.late_checksum_above
         layout = format.layout(entries, late_above)
@@ -307,16 +333,14 @@ class Plans:
             order.place.volume.identity_scheme,
             layout.entries,
         )
-        young = {entries[number] for number in unsettled}
+        unsettled = _in_order_of(layout.entries, entries, unsettled)
         return Shape(
             format=format,
             layout=layout,
             etag=etag,
-            last_modified=max((entry.mtime_ns for entry in entries), default=0) // 1_000_000_000,
+            last_modified=entries.newest_ns() // 1_000_000_000,
             checksums=Checksums(layout.entries),
-            unsettled=frozenset(i for i, entry in enumerate(layout.entries) if entry in young)
-            if young
-            else frozenset(),
+            unsettled=unsettled,
         )
 
     # -- remembering
@@ -381,15 +405,27 @@ def _weight(plan: Plan) -> int:
     return len(plan.entries) + len(plan.offences) + len(plan.omitted)
 
 
-def _agrees(place: Place, plan: Plan) -> bool:
-    """Whether every entry still has its identity; blocks."""
-    folder = place.open()
-    try:
-        return all(folder.lookup(entry.source, follow=False).stat.identity == entry.identity for entry in plan.entries)
-    except Refused:
-        return False
-    finally:
-        folder.close()
+def _by_directory(entries: Entries) -> Iterator[tuple[bytes, list[bytes], list[bytes]]]:
+    """Give the entries by the directories in which they really are: the names and identities of some at a time."""
+    directory, names, expected = b"", list[bytes](), list[bytes]()
+    for number in range(len(entries)):
+        parent, _, name = entries.source(number).rpartition(b"/")
+        if names and (parent != directory or len(names) >= _LOOKED_AT_ONCE):
+            yield directory, names, expected
+            names, expected = [], []
+        directory = parent
+        names.append(name)
+        expected.append(entries.identity(number))
+    if names:
+        yield directory, names, expected
+
+
+def _in_order_of(entries: Entries, others: Entries, numbers: frozenset[int]) -> frozenset[int]:
+    """Return the numbers that some of ``others`` have among ``entries``, which are the same in another order."""
+    if not numbers or entries is others:
+        return numbers
+    paths = {others.path(number) for number in numbers}
+    return frozenset(number for number, path in enumerate(entries.paths()) if path in paths)
 
 
 def _seen(task: asyncio.Task[Any]) -> None:

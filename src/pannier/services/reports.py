@@ -24,12 +24,12 @@ _KINDS: dict[Kind, str] = {Kind.FILE: "file", Kind.DIRECTORY: "directory", Kind.
 def report(plan: Plan, format: Format, shape: Shape | None, coverage: dto.ChecksumCoverage) -> dto.ArchivePlanReply:
     """Return a plan's numbers and the first page of each list; ``shape`` is that of the format, if there is one."""
     stored = shape if format.encoding is None else None
-    kinds = [entry.kind for entry in plan.entries]
+    kinds = plan.entries.kinds
     return dto.ArchivePlanReply(
         entries=len(plan.entries),
-        files=kinds.count(Kind.FILE),
-        directories=kinds.count(Kind.DIRECTORY),
-        links=kinds.count(Kind.LINK),
+        files=kinds.count(Kind.FILE.value),
+        directories=kinds.count(Kind.DIRECTORY.value),
+        links=kinds.count(Kind.LINK.value),
         bytes=plan.content_bytes,
         length=stored.layout.length if stored else None,
         etag=stored.etag if stored else None,

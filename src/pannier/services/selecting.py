@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pannier.archive.plan import Omitted
 from pannier.dto.archives import LinkPolicy
@@ -56,6 +56,16 @@ class Rules:
     links: LinkPolicy
     exclude: Globs | None
     exceptions: frozenset[bytes]
+    _excepting: frozenset[bytes] = field(init=False, repr=False, compare=False)
+    """The directories of the exceptions."""
+
+    def __post_init__(self) -> None:
+        directories = frozenset(path.rpartition(b"/")[0] for path in self.exceptions)
+        object.__setattr__(self, "_excepting", directories)
+
+    def spare(self, directory: bytes) -> bool:
+        """Whether nothing is left out of what is directly in a directory."""
+        return self.exclude is None and directory not in self._excepting
 
     def omission(self, path: bytes, *, directory: bool) -> Omitted | None:
         """Return why ``path`` is left out with all below it, or None; what is above it was asked about before."""

@@ -6,14 +6,16 @@ Entries come in path order, each once however often the selection names it.
 
 from __future__ import annotations
 
-import heapq
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from operator import itemgetter
 
-from pannier.archive.entries import Entry, Kind
-from pannier.archive.names import LONGEST, clashes, entry_names, is_safe
+from pannier.archive.entries import Entries, EntriesBuilder, Entry, Files, Kind
+from pannier.archive.names import LONGEST, Siblings, clashes, entry_names, is_safe
 from pannier.archive.plan import Omitted, Renamed, Warned
 from pannier.dto.archives import LinkPolicy
 from pannier.dto.paths import to_text
@@ -21,7 +23,6 @@ from pannier.errors import LimitExceeded, Offence, OffenceCode, show
 from pannier.services.selecting import Rules, ancestors
 from pannier.volumes.base import Folder, Found, Refused
 
-_SORTED_AT_ONCE = 20_000
 _SETTLE_ROUNDS = 3
 
 
@@ -61,7 +62,7 @@ class Walked:
     """What a walk found. ``entries`` are in path order; ``unsettled`` numbers those that were being written."""
 
     offences: list[Offence]
-    entries: list[Entry] = field(default_factory=list)
+    entries: Entries = field(default_factory=Entries)
     omitted: list[Omitted] = field(default_factory=list)
     renamed: list[Renamed] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
@@ -75,9 +76,27 @@ class Clock:
     now_ns: Callable[[], int]
     granularity_ns: int
 
-    def is_young(self, changed_ns: int) -> bool:
-        """Whether another change could carry the same stamp."""
-        return self.now_ns() - changed_ns < self.granularity_ns
+    def is_young(self, changed_ns: int, looked_ns: int | None = None) -> bool:
+        """Whether another change could carry the same stamp, after it was looked at (default: now)."""
+        looked_ns = self.now_ns() if looked_ns is None else looked_ns
+        return looked_ns - changed_ns < self.granularity_ns
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Files of one directory that are entries, one after the other; and when they were looked at, or before."""
+
+    prefix: bytes
+    source: bytes
+    files: Files
+    looked_ns: int
+
+    def cut(self, start: int, stop: int) -> _Run:
+        return _Run(self.prefix, self.source, self.files.cut(start, stop), self.looked_ns)
+
+
+_Step = _Run | tuple[bytes, Found]
+"""What comes next in path order: files, or one thing, its path first."""
 
 
 class Walk:
@@ -87,7 +106,9 @@ class Walk:
         self._folder, self._rules, self._limits = folder, rules, limits
         self._clock, self._progress = clock, progress
         self._walked = Walked(progress.offences)
+        self._entries = EntriesBuilder()
         self._young: list[int] = []
+        self._names_to_look_at = False
 
     def run(self, roots: Iterable[bytes], unusable: Iterable[Offence] = ()) -> Walked:
         """Expand the paths of a selection (distinct, normalised); ``unusable`` are those that could not be normalised.
@@ -108,6 +129,7 @@ class Walk:
             self._expand(path, found)
         self._settle()
         self._name()
+        self._walked.entries = self._entries.build()
         self._walked.omitted = sorted(set(self._walked.omitted))
         return self._walked
 
@@ -155,48 +177,103 @@ class Walk:
 
     def _expand(self, path: bytes, found: Found) -> None:
         """Add a file, or a directory with all below it, in path order."""
-        pending: list[Iterator[tuple[bytes, Found]]] = [iter([(path, found)])]
-        chain: list[bytes] = []  # where the directories of ``pending[1:]`` really are
+        pending: list[Iterator[_Step]] = [iter([(path, found)])]
+        above: list[bytes] = []  # where the directories of ``pending[1:]`` really are
         while pending:
             if (step := next(pending[-1], None)) is None:
                 pending.pop()
-                if chain:
-                    chain.pop()
+                if above:
+                    above.pop()
+                continue
+            if isinstance(step, _Run):
+                self._add_files(step)
                 continue
             path, found = step
             if found.stat.kind is not Kind.DIRECTORY:
                 self._add(path, found)
                 continue
-            if found.source in chain:
+            if found.source in above:
                 self._offend(path, OffenceCode.LINK_LOOP, "the link leads back to a directory above it")
                 continue
             children = self._list(path, found)
-            if children:
+            first = next(children, None)
+            if first is not None:
                 self._check_depth(path)
+                pending.append(chain((first,), children))
+                above.append(found.source)
             elif path:
                 self._add(path, found)
-            pending.append(iter(children))
-            chain.append(found.source)
 
-    def _list(self, path: bytes, directory: Found) -> list[tuple[bytes, Found]]:
-        """What a directory gives to the archive, in path order."""
-        prefix = path + b"/" if path else b""
-        taken: list[tuple[bytes, Found]] = []
+    def _list(self, path: bytes, directory: Found) -> Iterator[_Step]:
+        """What a directory gives to the archive, in path order.
+
+        Files are given while it is still being listed; but the first directory only when it has been listed whole: no
+        descriptor of it stays open while another one is walked.
+        """
+        prefix, source = (each + b"/" if each else b"" for each in (path, directory.source))
+        spare, siblings = self._rules.spare(path), Siblings()
+        names: list[list[bytes]] = []
+        held: list[_Run] = []
+        others: list[tuple[bytes, bytes, Found]] = []
         try:
-            for name, found in self._folder.scan(directory.source):
+            batches = self._folder.scan(directory.source).batches()
+            while True:
+                looked_ns = self._clock.now_ns()
+                if (batch := next(batches, None)) is None:
+                    break
                 self._count()
-                child = prefix + name
-                if isinstance(found, Offence):
-                    if not self._omit(child, directory=False):
-                        self._walked.offences.append(replace(found, path=child))
-                elif (kept := self._take(child, found)) is not None:
-                    taken.append((child, kept))
-                    if self._progress.entries + len(taken) > self._limits.entries:  # each will be one entry at least
-                        raise self._too_many(self._progress.entries + len(taken))
+                files = batch.files if spare else self._without_omitted(prefix, batch.files)
+                taken = self._take_others(prefix, batch.others)
+                self._count()
+                self._counted(files, len(others) + len(taken))
+                names += files.names, [name for _, name, _ in taken]
+                siblings.add([*files.names, *names[-1]])
+                others += taken
+                run = _Run(prefix, source, files, looked_ns)
+                if others:
+                    held.append(run)
+                elif files.names:
+                    yield run
         except Refused as refusal:
             self._walked.offences.append(replace(refusal.offence, path=path or b"."))
-        self._warn((child for child, _ in taken), path)
-        return _sorted(taken)
+        self._look_at_names(path, names, siblings)
+        yield from _merged(held, sorted(others, key=itemgetter(0)), prefix)
+
+    def _without_omitted(self, prefix: bytes, files: Files) -> Files:
+        kept = [at for at, name in enumerate(files.names) if not self._omit(prefix + name, directory=False)]
+        return files if len(kept) == len(files) else files.pick(kept)
+
+    def _take_others(
+        self, prefix: bytes, others: Iterable[tuple[bytes, Found | Offence]]
+    ) -> list[tuple[bytes, bytes, Found]]:
+        """Apply the rules to each; return the key of path order among siblings, the name, and what becomes of it."""
+        taken = []
+        for name, found in others:
+            self._count()
+            child = prefix + name
+            if isinstance(found, Offence):
+                if not self._omit(child, directory=False):
+                    self._walked.offences.append(replace(found, path=child))
+            elif (kept := self._take(child, found)) is not None:
+                taken.append((_order(name, kept.stat.kind), name, kept))
+        return taken
+
+    def _counted(self, files: Files, others: int) -> None:
+        """Count files as soon as they are found; of all else each will be one entry at least."""
+        progress = self._progress
+        progress.entries += len(files)
+        progress.bytes += sum(files.sizes)
+        if progress.entries + others > self._limits.entries:
+            raise self._too_many(progress.entries + others)
+
+    def _look_at_names(self, path: bytes, names: list[list[bytes]], siblings: Siblings) -> None:
+        siblings.end()
+        longest = len(path) + 1 + max((max(map(len, some), default=0) for some in names), default=0)
+        if siblings.to_rename or longest >= LONGEST:
+            self._names_to_look_at = True
+        if siblings.to_warn:
+            prefix = path + b"/" if path else b""
+            self._warn((prefix + name for some in names for name in some), path)
 
     def _take(self, path: bytes, found: Found) -> Found | None:
         """Apply the rules to one thing; return what becomes of it, a followed link as what it leads to."""
@@ -242,12 +319,22 @@ class Walk:
     def _add(self, path: bytes, found: Found) -> None:
         stat = found.stat
         if self._clock.is_young(stat.changed_ns):
-            self._young.append(len(self._walked.entries))
-        self._walked.entries.append(_entry(path, found))
+            self._young.append(len(self._entries))
+        self._entries.append(_entry(path, found))
         self._progress.entries += 1
         self._progress.bytes += stat.size if stat.kind is Kind.FILE else 0
         if self._progress.entries > self._limits.entries:
             raise self._too_many(self._progress.entries)
+
+    def _add_files(self, run: _Run) -> None:
+        files, first = run.files, len(self._entries)
+        if self._clock.is_young(max(files.changed), run.looked_ns):
+            self._young += [
+                first + at
+                for at, changed_ns in enumerate(files.changed)
+                if self._clock.is_young(changed_ns, run.looked_ns)
+            ]
+        self._entries.extend(run.prefix, run.source, files)
 
     def _omit(self, path: bytes, *, directory: bool) -> bool:
         omitted = self._rules.omission(path, directory=directory)
@@ -265,7 +352,11 @@ class Walk:
             for each in (*ancestors(path)[1:], path):
                 siblings.setdefault(each.rpartition(b"/")[0], set()).add(each)
         for parent, together in siblings.items():
-            self._warn(together, parent)
+            prefix = len(parent) + 1 if parent else 0
+            looked_at = Siblings()
+            names = sorted(path[prefix:] for path in together)
+            looked_at.add(names)
+            self._look_at_names(parent, [names], looked_at)
 
     def _warn(self, paths: Iterable[bytes], parent: bytes) -> None:
         prefix = len(parent) + 1 if parent else 0
@@ -304,7 +395,7 @@ class Walk:
 
         What is read after the plan is sealed then differs from the plan only if its identity does.
         """
-        entries, young = self._walked.entries, self._young
+        entries, young = self._entries, self._young
         gone: set[int] = set()
         for _ in range(_SETTLE_ROUNDS):
             if not young:
@@ -324,7 +415,8 @@ class Walk:
                     gone.add(number)
                     continue
                 if found.stat.identity != entry.identity:
-                    entries[number] = again = _entry(entry.path, found)
+                    again = _entry(entry.path, replace(found, source=entry.source))
+                    entries.put(number, again)
                     self._progress.bytes += again.size - entry.size if entry.kind is Kind.FILE else 0
                 if self._clock.is_young(found.stat.changed_ns):
                     still_young.append(number)
@@ -334,22 +426,24 @@ class Walk:
             self._offend(entries[number].path, OffenceCode.MISSING, "it went away while the selection was counted")
 
     def _name(self) -> None:
-        entries = self._walked.entries
-        renamed = entry_names([entry.path for entry in entries])
+        if not self._names_to_look_at:
+            return
+        entries = self._entries
+        renamed = entry_names(entries.paths())
         for number, (name, reasons) in renamed.items():
             entry = entries[number]
             self._walked.renamed.append(Renamed(entry.path, name, reasons))
             if entry.kind is Kind.DIRECTORY:
                 name += b"/"
-            entries[number] = replace(entry, name=name)
+            entries.rename(number, name)
             if not is_safe(name):
-                self._offend_name(entries[number])
-        for number, entry in enumerate(entries):
-            if len(entry.name) > LONGEST and number not in renamed:
-                self._offend_name(entry)
+                self._offend_name(entry.path, name)
+        for number, path in enumerate(entries.paths()):
+            if len(path) >= LONGEST and number not in renamed and len(name := entries[number].name) > LONGEST:
+                self._offend_name(path, name)
 
-    def _offend_name(self, entry: Entry) -> None:
-        self._offend(entry.path, OffenceCode.NAME_TOO_LONG, f"its entry name would have {len(entry.name):,} bytes")
+    def _offend_name(self, path: bytes, name: bytes) -> None:
+        self._offend(path, OffenceCode.NAME_TOO_LONG, f"its entry name would have {len(name):,} bytes")
 
 
 _WAY_OUT = "leave it out with except, or choose links: omit"
@@ -389,13 +483,17 @@ def _order(path: bytes, kind: Kind) -> bytes:
     return path + b"/" if kind is Kind.DIRECTORY else path
 
 
-def _sorted(children: list[tuple[bytes, Found]]) -> list[tuple[bytes, Found]]:
-    """Sort in runs that do not keep the interpreter for long."""
-
-    def key(child: tuple[bytes, Found]) -> bytes:
-        return _order(child[0], child[1].stat.kind)
-
-    if len(children) <= _SORTED_AT_ONCE:
-        return sorted(children, key=key)
-    runs = (sorted(children[i : i + _SORTED_AT_ONCE], key=key) for i in range(0, len(children), _SORTED_AT_ONCE))
-    return list(heapq.merge(*runs, key=key))
+def _merged(held: list[_Run], others: list[tuple[bytes, bytes, Found]], prefix: bytes) -> Iterator[_Step]:
+    """Put runs of files, by name, and other things, by their keys, into one order."""
+    at = 0
+    for run in held:
+        start, names = 0, run.files.names
+        while at < len(others) and (stop := bisect_left(names, others[at][0], start)) < len(names):
+            if start < stop:
+                yield run.cut(start, stop)
+            yield prefix + others[at][1], others[at][2]
+            start, at = stop, at + 1
+        if start < len(names):
+            yield run.cut(start, len(names))
+    for _, name, found in others[at:]:
+        yield prefix + name, found

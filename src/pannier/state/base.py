@@ -1,7 +1,8 @@
-"""What must outlive a process, as small protocols; ``sqlite`` keeps both for one host."""
+"""What must or may outlive a process, as small protocols; ``sqlite`` and ``checksum_store`` keep it for one host."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -44,3 +45,30 @@ class SelectionStore(Protocol):
         Raises:
             StateUnavailable: It cannot be told now.
         """
+
+
+class ChecksumStore(Protocol):
+    """CRC-32 of content, by volume id and identity. To forget anything is safe: content is read once more.
+
+    An identity names content, not a path, so hard links share an entry. It is not asked here whether an identity can be
+    trusted: who puts a checksum in has seen that the file was quiet. Usable from any thread; nothing here raises for
+    what happens to a disk.
+    """
+
+    def recall(self, volume_id: str, identity: bytes) -> int | None:
+        """Return a checksum if it is at hand. Touches no disk: the event loop may call it."""
+
+    def get(self, volume_id: str, identity: bytes) -> int | None:
+        """Return a checksum, None if it is not known; may read a disk."""
+
+    def get_many(self, volume_id: str, identities: Sequence[bytes]) -> list[int | None]:
+        """Return many at once, as ``get``: some microseconds for each."""
+
+    def put(self, volume_id: str, identity: bytes, crc32: int, path: bytes = b"") -> None:
+        """Keep a checksum; touches no disk. If another was kept, that is logged and counted, and the new one stays.
+
+        ``path`` is where the content was found in its folder, for the log.
+        """
+
+    def forget(self, volume_id: str, identity: bytes) -> None:
+        """Drop a checksum; nothing happens if it is not known. Touches no disk."""

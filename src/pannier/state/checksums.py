@@ -1,18 +1,16 @@
-"""Checksums of content that were learnt, so that it need not be read again for them."""
+"""Checksums of content that were learnt, kept in memory, so that it need not be read again for them."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 
 class ChecksumMemory:
     """CRC-32 values by volume and identity, the ``most`` latest used of them (about 300 bytes each).
 
-    An identity names content, not a path, so hard links share an entry. It is not asked here whether an identity can be
-    trusted: who puts a checksum in has seen that the file was quiet. Usable from several threads at once.
-
-    It lives and dies with the process, until the durable store arrives: after a restart content is read once more.
+    A ``ChecksumStore`` that lives and dies with the process; the durable one has it in front.
     """
 
     def __init__(self, most: int) -> None:
@@ -26,8 +24,8 @@ class ChecksumMemory:
         with self._lock:
             return len(self._known)
 
-    def get(self, volume_id: str, identity: bytes) -> int | None:
-        """Return the CRC-32 of the content with this identity, or None if it is not known here."""
+    def recall(self, volume_id: str, identity: bytes) -> int | None:
+        """See ``ChecksumStore.recall``."""
         key = (volume_id, identity)
         with self._lock:
             crc32 = self._known.get(key)
@@ -35,17 +33,33 @@ class ChecksumMemory:
                 self._known.move_to_end(key)
             return crc32
 
-    def put(self, volume_id: str, identity: bytes, crc32: int) -> None:
-        """Remember the CRC-32 of the content with this identity; the one used longest ago makes room."""
+    def get(self, volume_id: str, identity: bytes) -> int | None:
+        """See ``ChecksumStore.get``."""
+        return self.recall(volume_id, identity)
+
+    def get_many(self, volume_id: str, identities: Sequence[bytes]) -> list[int | None]:
+        """See ``ChecksumStore.get_many``."""
+        with self._lock:
+            return [self._known.get((volume_id, identity)) for identity in identities]
+
+    def put(self, volume_id: str, identity: bytes, crc32: int, path: bytes = b"") -> None:
+        """See ``ChecksumStore.put``; the one used longest ago makes room."""
+        self.exchange(volume_id, identity, crc32)
+
+    def exchange(self, volume_id: str, identity: bytes, crc32: int) -> int | None:
+        """Put a checksum in, and return the one that was kept until now."""
         if not 0 <= crc32 <= 0xFFFFFFFF:
             raise ValueError(f"{crc32} is no CRC-32")
+        key = (volume_id, identity)
         with self._lock:
-            self._known[volume_id, identity] = crc32
-            self._known.move_to_end((volume_id, identity))
+            before = self._known.get(key)
+            self._known[key] = crc32
+            self._known.move_to_end(key)
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
+        return before
 
     def forget(self, volume_id: str, identity: bytes) -> None:
-        """Drop a checksum that turned out wrong; nothing happens if it is not known."""
+        """See ``ChecksumStore.forget``."""
         with self._lock:
             self._known.pop((volume_id, identity), None)

@@ -1,6 +1,6 @@
-"""The database file of embedded state: made, checked, moved aside when broken, opened again when it went away.
+"""A database file of this host: made, checked, moved aside when broken, opened again when it went away.
 
-Everything here blocks and belongs to one thread. Several processes may share the file.
+Everything here blocks and belongs to one thread at a time. Several processes may share the file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pannier.errors import ConfigInvalid, StateUnavailable
@@ -23,23 +24,39 @@ PATIENCE = 2.0
 
 _SETTING = "state.path"
 MOUNTS = Path("/proc/self/mountinfo")
-_APPLICATION = 0x50414E31  # "PAN1": tells our file from another program's
-_SCHEMA = 1
-_TABLES = (
-    # keys are SHA-256 digests of the names: of one size, and the file tells no token's name
-    "CREATE TABLE pins (session BLOB PRIMARY KEY, etag TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX pins_by_expiry ON pins (expires)",
-    "CREATE TABLE selections (digest BLOB PRIMARY KEY, body BLOB NOT NULL, expires INTEGER NOT NULL)",
-    "CREATE INDEX selections_by_expiry ON selections (expires)",
-)
 _LARGE = 256 * 2**20
 """Bytes of a file that is not read whole to see if it is sound, unless SQLite complained: it would take seconds."""
-_MOST_ASIDE = 20
-"""Broken files that are kept; a disk that breaks every file must not be filled with them."""
 _BROKEN = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 _PASSING = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL))
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a database file is to hold.
+
+    Attributes:
+        noun: What it is called in messages, such as ``state database``.
+        application: SQLite's application id, which tells the file from another program's.
+        version: Of the tables; a file of another one is refused.
+        tables: The statements that make them.
+        loss: What moving the file away costs, for messages.
+        most_aside: Broken files that are kept; a disk that breaks every file must not be filled with them.
+        overwrites: Whether the last of these makes room for the next; else no more is moved aside, nor made anew.
+        checked: Whether the file is read whole when it is opened, if it is not too large for that.
+        pragmas: Statements that come before the first table is made.
+    """
+
+    noun: str
+    application: int
+    version: int
+    tables: tuple[str, ...]
+    loss: str
+    most_aside: int = 20
+    overwrites: bool = False
+    checked: bool = True
+    pragmas: tuple[str, ...] = ()
 
 
 class _Broken(Exception):
@@ -52,8 +69,8 @@ class Database:
     ``generation`` counts the times it was opened: what was read before the last may have been from another file.
     """
 
-    def __init__(self, path: Path, *, patience: float = PATIENCE, mounts: Path = MOUNTS) -> None:
-        self._path, self._patience, self._mounts = path, patience, mounts
+    def __init__(self, path: Path, schema: Schema, *, patience: float = PATIENCE, mounts: Path = MOUNTS) -> None:
+        self._path, self._schema, self._patience, self._mounts = path, schema, patience, mounts
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
         self._suspect = False
@@ -70,7 +87,9 @@ class Database:
             # what is written into a file that was removed or replaced is lost, and SQLite does not look
             if self._identity() == self._opened:
                 return self._connection
-            _log.warning("the state database at %s was removed or replaced; what it held is forgotten", self._path)
+            _log.warning(
+                "the %s at %s was removed or replaced; what it held is forgotten", self._schema.noun, self._path
+            )
             self.close()
         self._connection, self._opened = self._open()
         self._suspect = False
@@ -100,7 +119,7 @@ class Database:
             try:
                 connection.close()
             except sqlite3.Error as error:
-                _log.warning("the state database did not close cleanly: %s", error)
+                _log.warning("the %s did not close cleanly: %s", self._schema.noun, error)
 
     def _identity(self) -> tuple[int, int] | None:
         try:
@@ -158,7 +177,9 @@ class Database:
         found = self._identity()  # first: a file exchanged from here on is seen at the next use
         # mode=rw: should the file vanish now, SQLite must not make one that others can read
         uri = f"{self._path.absolute().as_uri()}?mode=rw"
-        connection = sqlite3.connect(uri, uri=True, timeout=self._patience, isolation_level=None)
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=self._patience, isolation_level=None, check_same_thread=False
+        )
         try:
             self._prepare(connection)
         except sqlite3.Error as error:
@@ -185,6 +206,9 @@ class Database:
                 os.chmod(self._path, 0o600)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        schema = self._schema
+        for pragma in schema.pragmas:
+            connection.execute(pragma)
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise ConfigInvalid(
@@ -194,42 +218,44 @@ class Database:
             )
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA journal_size_limit=16777216")
-        if self._suspect or os.stat(self._path).st_size <= _LARGE:
+        if self._suspect or (schema.checked and os.stat(self._path).st_size <= _LARGE):
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise _Broken(verdict)
         (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (schema,) = connection.execute("PRAGMA user_version").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if application == _APPLICATION and schema == _SCHEMA:
+        if application == schema.application and version == schema.version:
             return
-        if application == _APPLICATION:
+        if application == schema.application:
             raise ConfigInvalid(
                 _SETTING,
-                f"{str(self._path)!r} has schema {schema}; this version of Pannier knows {_SCHEMA}",
-                "run the version that wrote it, or move the file away (downloads that were begun then start over)",
+                f"{str(self._path)!r} has schema {version}; this version of Pannier knows {schema.version}",
+                f"run the version that wrote it, or move the file away ({schema.loss})",
             )
         if tables:
             raise ConfigInvalid(
                 _SETTING, f"{str(self._path)!r} is a database of another program", "name a file of Pannier's own"
             )
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _TABLES:
+        for statement in schema.tables:
             connection.execute(statement)
-        connection.execute(f"PRAGMA application_id={_APPLICATION}")
-        connection.execute(f"PRAGMA user_version={_SCHEMA}")
+        connection.execute(f"PRAGMA application_id={schema.application}")
+        connection.execute(f"PRAGMA user_version={schema.version}")
         connection.execute("COMMIT")
 
     def _move_aside(self, reason: str) -> None:
         """Keep a broken file under another name. That its pins are lost is safe: bare ranges are refused then."""
-        number = 1
+        schema, number = self._schema, 1
         while os.path.lexists(aside := f"{self._path}.corrupt-{number}"):
-            number += 1
-            if number > _MOST_ASIDE:
+            if number == schema.most_aside:
+                if schema.overwrites:
+                    break
                 raise StateUnavailable(
-                    f"the state database is broken ({reason}), as were {_MOST_ASIDE} before it, which still lie beside "
-                    "it; see to the disk and remove them"
+                    f"the {schema.noun} is broken ({reason}), as were {schema.most_aside} before it, which still lie "
+                    "beside it; see to the disk and remove them"
                 )
+            number += 1
         os.rename(self._path, aside)
         # the log belongs to the broken file: beside a fresh one it would be taken for that one's
         for suffix in ("-wal", "-shm"):
@@ -237,4 +263,4 @@ class Database:
                 os.rename(f"{self._path}{suffix}", f"{aside}{suffix}")
             except FileNotFoundError:
                 pass
-        _log.warning("the state database is broken (%s); it was moved to %s and a fresh one is made", reason, aside)
+        _log.warning("the %s is broken (%s); it was moved to %s and a fresh one is made", schema.noun, reason, aside)

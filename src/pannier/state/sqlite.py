@@ -10,8 +10,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pannier.errors import ConfigInvalid, StateUnavailable
-from pannier.state.database import MOUNTS, PATIENCE, Database
+from pannier.state.database import MOUNTS, PATIENCE, Database, Schema
 from pannier.state.writer import DEADLINE, GroupWriter, ResultT, Work
+
+STATE = Schema(
+    noun="state database",
+    application=0x50414E31,  # "PAN1"
+    version=1,
+    tables=(
+        # keys are SHA-256 digests of the names: of one size, and the file tells no token's name
+        "CREATE TABLE pins (session BLOB PRIMARY KEY, etag TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE INDEX pins_by_expiry ON pins (expires)",
+        "CREATE TABLE selections (digest BLOB PRIMARY KEY, body BLOB NOT NULL, expires INTEGER NOT NULL)",
+        "CREATE INDEX selections_by_expiry ON selections (expires)",
+    ),
+    loss="downloads that were begun then start over",
+)
 
 _OPENING = 60.0
 """Seconds: to open may mean to read the whole file once."""
@@ -61,7 +75,7 @@ class SqliteState:
             ConfigInvalid: It cannot live there: a network file system, or a file that is not ours.
             StateUnavailable: It cannot be opened now.
         """
-        database = Database(self._path, patience=min(PATIENCE, self._deadline / 2), mounts=self._mounts)
+        database = Database(self._path, STATE, patience=min(PATIENCE, self._deadline / 2), mounts=self._mounts)
         self._writer = GroupWriter(database, self._collect, tidy_every=self._collect_every, deadline=self._deadline)
         try:
             await self._writer.ask(lambda _: None, writes=False, deadline=_OPENING)

@@ -127,16 +127,10 @@ class Ahead:
                 yield number
 
     def _pick_large(self, numbers: range) -> list[int]:
-        layout, known = self._shape.layout, self._shape.checksums.get
+        shape, layout = self._shape, self._shape.layout
         sizes, first = layout.entries.sizes, layout.checksum_first
-        return [
-            number
-            for number in numbers
-            if sizes[number] > SMALL
-            and first(number)
-            and known(number) is None
-            and self._hashing.known(self._place, self._shape, number) is None
-        ]
+        large = [number for number in numbers if sizes[number] > SMALL and first(number)]
+        return self._hashing.unknown(self._place, shape, large)
 
 
 class Background:

@@ -17,7 +17,7 @@ from pannier.archive.entries import Entry
 from pannier.archive.plan import Shape
 from pannier.dto.ids import FolderId
 from pannier.errors import SourceChanged
-from pannier.state.checksums import ChecksumMemory
+from pannier.state.base import ChecksumStore
 from pannier.streams.crc import crc32
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Folder, Volume
@@ -29,6 +29,7 @@ _BURST = 0.25
 """Seconds one thread call hashes before it comes back to the loop, where it may be told to stop."""
 _STEP = 1024 * 1024
 _PARTIALS = 4_096
+_LOOKED_UP = 8_192
 _GRACE = 0.5
 """Seconds a computation outlives its last waiter: who takes over, or comes back at once, finds it running."""
 
@@ -48,17 +49,17 @@ class Place:
 class Hashing:
     """The process's checksums: what is remembered, and what is being computed."""
 
-    def __init__(self, workers: Workers, memory: ChecksumMemory) -> None:
+    def __init__(self, workers: Workers, store: ChecksumStore) -> None:
         self._workers = workers
-        self._memory = memory
+        self._store = store
         self._jobs: dict[tuple[str, bytes], _Job] = {}
         self._partials: OrderedDict[tuple[str, bytes], tuple[int, int]] = OrderedDict()
 
     def known(self, place: Place, shape: Shape, number: int) -> int | None:
-        """Return the checksum of entry ``number`` if it is known; cheap, from any thread."""
+        """Return the checksum of entry ``number`` if it is at hand; touches no disk, from any thread."""
         crc = shape.checksums.get(number)
         if crc is None:
-            crc = self._memory.get(place.volume.id, shape.layout.entries.identity(number))
+            crc = self._store.recall(place.volume.id, shape.layout.entries.identity(number))
             if crc is not None:
                 shape.checksums.put(number, crc)
         return crc
@@ -70,15 +71,35 @@ class Hashing:
 
     def learnt(self, place: Place, shape: Shape, numbers: Iterable[int]) -> None:
         """Keep what the shape's checksums were told of entries: as ``learn``, of many."""
-        identity, crc32_of = shape.layout.entries.identity, shape.checksums.values.__getitem__
+        entries, crc32_of = shape.layout.entries, shape.checksums.values.__getitem__
         for number in numbers:
             if number not in shape.unsettled:
-                self._memory.put(place.volume.id, identity(number), crc32_of(number))
+                self._store.put(place.volume.id, entries.identity(number), crc32_of(number), entries.path(number))
 
     def unlearn(self, place: Place, shape: Shape, number: int) -> None:
-        """Forget a checksum that content contradicted; from any thread."""
+        """Forget a checksum; from any thread."""
         shape.checksums.forget(number)
-        self._memory.forget(place.volume.id, shape.layout.entries.identity(number))
+        self._store.forget(place.volume.id, shape.layout.entries.identity(number))
+
+    def relearn(self, place: Place, shape: Shape, number: int, crc: int) -> None:
+        """Keep the checksum of content that contradicted the one that was known; as ``learn``."""
+        if number in shape.unsettled:
+            self._store.forget(place.volume.id, shape.layout.entries.identity(number))
+        self.learn(place, shape, number, crc)
+
+    def passed(self, place: Place, shape: Shape, number: int, crc: int) -> None:
+        """Hold the checksum of content that passed whole, and was checked after that, against the one that is known.
+
+        Raises:
+            SourceChanged: They differ; the known one may stand in the archive already.
+        """
+        known = self.known(place, shape, number)
+        if known is None:
+            self.learn(place, shape, number, crc)
+        elif known != crc:
+            self.relearn(place, shape, number, crc)
+            path = shape.layout.entries.path(number)
+            raise SourceChanged(path, f"its CRC-32 is {crc:08x}, where {known:08x} was read before")
 
     async def crc(self, place: Place, shape: Shape, number: int) -> int:
         """Return the checksum of entry ``number``, computing it if nobody did; equal computations are one.
@@ -110,9 +131,25 @@ class Hashing:
         """Learn the checksums of many small files in one thread call; errors as ``crc``."""
         await self._workers.run(self._hash_small, place, shape, numbers)
 
-    def unknown(self, place: Place, shape: Shape, numbers: range) -> list[int]:
-        """Those of ``numbers`` whose checksum is needed and unknown; blocks for long lists, call it in a thread."""
-        return [number for number in shape.checksums.unknown(numbers) if self.known(place, shape, number) is None]
+    def unknown(self, place: Place, shape: Shape, numbers: Sequence[int]) -> list[int]:
+        """Those of ``numbers`` whose checksum is needed and unknown; may read a disk, call it in a thread."""
+        if isinstance(numbers, range):
+            return self._look_up(place, shape, shape.checksums.unknown(numbers))
+        known = shape.checksums.known
+        return self._look_up(place, shape, [number for number in numbers if not known[number]])
+
+    def _look_up(self, place: Place, shape: Shape, numbers: Sequence[int]) -> list[int]:
+        """Ask the store for all of ``numbers`` at once, and return those that it does not know."""
+        left, identity = [], shape.layout.entries.identity
+        for at in range(0, len(numbers), _LOOKED_UP):
+            part = numbers[at : at + _LOOKED_UP]
+            found = self._store.get_many(place.volume.id, [identity(number) for number in part])
+            for number, crc in zip(part, found, strict=True):
+                if crc is None:
+                    left.append(number)
+                else:
+                    shape.checksums.put(number, crc)
+        return left
 
     async def close(self) -> None:
         """End all computations."""
@@ -123,9 +160,10 @@ class Hashing:
     async def _compute(self, place: Place, entry: Entry, key: tuple[str, bytes]) -> int:
         offset, crc = self._partials.pop(key, (0, 0))
         try:
+            offset, crc = await self._workers.run(self._first_burst, place, entry, offset, crc)
             while offset < entry.size:
-                offset, crc = await self._workers.run(_hash_burst, place, entry, offset, crc)
                 self._partials[key] = offset, crc
+                offset, crc = await self._workers.run(hash_burst, place, entry, offset, crc)
             self._partials.pop(key, None)
         finally:
             if (job := self._jobs.get(key)) is not None and job.task is asyncio.current_task():
@@ -133,6 +171,10 @@ class Hashing:
             while len(self._partials) > _PARTIALS:
                 self._partials.popitem(last=False)
         return crc
+
+    def _first_burst(self, place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
+        known = self._store.get(place.volume.id, entry.identity)
+        return hash_burst(place, entry, offset, crc) if known is None else (entry.size, known)
 
     def _end_unwanted(self, key: tuple[str, bytes], job: _Job) -> None:
         if not job.waiting and self._jobs.get(key) is job:
@@ -166,7 +208,7 @@ def _seen(task: asyncio.Task[int]) -> None:
         task.exception()
 
 
-def _hash_burst(place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
+def hash_burst(place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
     """Hash a part of a file from ``offset`` on; its identity is checked before and after."""
     folder = place.open()
     try:

@@ -153,7 +153,7 @@ class Passage:
             return
         passing.source.check()
         if passing.crc is not None and passing.at == self._shape.entry(passing.number).size:
-            self._compare(passing.number, passing.crc)
+            self._hashing.passed(self._place, self._shape, passing.number, passing.crc)
         self._close_file()
 
     def close(self) -> None:
@@ -225,7 +225,7 @@ class Passage:
         if len(unknown) < len(numbers):
             for number, crc, content in zip(numbers, crcs, contents, strict=True):
                 if content and checksums.known[number] and checksums.values[number] != crc:
-                    self._compare(number, crc)
+                    self._hashing.passed(self._place, self._shape, number, crc)
             for number in unknown:
                 checksums.put(number, crcs[number - start])
         else:
@@ -315,7 +315,7 @@ class Passage:
         if self._small[0] != number:
             assert self._whole is not None
             (data,) = self._whole.read([(entry.source, entry.identity, entry.size, entry.path)])
-            self._compare(number, crc32(data, 0))
+            self._hashing.passed(self._place, self._shape, number, crc32(data, 0))
             self._small = number, data
         data = self._small[1]
         if run is None:
@@ -334,16 +334,6 @@ class Passage:
         if len(data) != run.length:
             raise SourceChanged(entry.path, f"it ends after {run.start + len(data):,} of {entry.size:,} bytes")
         return data
-
-    def _compare(self, number: int, crc: int) -> None:
-        """Hold the checksum of content that passed against the one that is known, which may stand in the archive."""
-        known = self._hashing.known(self._place, self._shape, number)
-        if known is not None and known != crc:
-            self._hashing.unlearn(self._place, self._shape, number)
-            raise SourceChanged(
-                self._shape.entry(number).path, f"its CRC-32 is {crc:08x}, where {known:08x} was read before"
-            )
-        self._hashing.learn(self._place, self._shape, number, crc)
 
     def _close_file(self) -> None:
         if self._passing is not None:

@@ -8,11 +8,12 @@ for a link meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pannier.archive.entries import Kind
+from pannier.archive.entries import Files, Kind
 from pannier.dto.ids import FolderId
 from pannier.errors import Offence
 
@@ -45,6 +46,71 @@ class Found:
     source: bytes
     stat: Stat
     target: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Some of what a directory holds: regular files that may be read as columns, all else one by one.
+
+    ``others`` are names with what they are, links not followed, or an ``Offence`` (its path is source/name).
+    """
+
+    files: Files
+    others: list[tuple[bytes, Found | Offence]]
+
+    def __len__(self) -> int:
+        return len(self.files) + len(self.others)
+
+    @classmethod
+    def of(cls, things: Iterable[tuple[bytes, Found | Offence]]) -> Batch:
+        """Return a batch of things in the byte order of their names."""
+        names: list[bytes] = []
+        stats: list[Stat] = []
+        others: list[tuple[bytes, Found | Offence]] = []
+        for name, found in things:
+            if isinstance(found, Found) and found.stat.kind is Kind.FILE and found.stat.readable:
+                names.append(name)
+                stats.append(found.stat)
+            else:
+                others.append((name, found))
+        files = Files(
+            names,
+            array("Q", [stat.size for stat in stats]),
+            [stat.mtime_ns for stat in stats],
+            array("H", [stat.mode for stat in stats]),
+            [stat.identity for stat in stats],
+            [stat.changed_ns for stat in stats],
+        )
+        return cls(files, others)
+
+
+class Listing:
+    """A directory being listed: to be gone through once, thing by thing or in batches."""
+
+    def __init__(self, source: bytes, batches: Iterable[Batch]) -> None:
+        """``batches`` of the directory at ``source``: all names of one before those of the next, in byte order."""
+        self._source, self._batches = source, batches
+
+    def batches(self) -> Iterator[Batch]:
+        """Go through it in batches of at most some thousand; one may be empty while more are being found."""
+        return iter(self._batches)
+
+    def __iter__(self) -> Iterator[tuple[bytes, Found | Offence]]:
+        prefix = self._source + b"/" if self._source else b""
+        for batch in self._batches:
+            yield from batch.others
+            files = batch.files
+            for number, name in enumerate(files.names):
+                stat = Stat(
+                    kind=Kind.FILE,
+                    size=files.sizes[number],
+                    mtime_ns=files.mtimes[number],
+                    mode=files.modes[number],
+                    identity=files.identity(number),
+                    changed_ns=files.changed[number],
+                    readable=True,
+                )
+                yield name, Found(prefix + name, stat)
 
 
 class Refused(Exception):
@@ -112,14 +178,24 @@ class Folder(Protocol):
             VolumeFailed: The backend failed otherwise.
         """
 
-    def scan(self, source: bytes) -> Iterable[tuple[bytes, Found | Offence]]:
+    def scan(self, source: bytes) -> Listing:
         """List the directory at ``source`` (a path without links): each name with what it is, links not followed.
 
-        Unsorted. ``.upload`` at the root is left out; what vanished between listing and looking is left out. A thing
-        that cannot be looked at is an ``Offence`` (its path is source/name).
+        ``.upload`` at the root is left out; what vanished between listing and looking is left out. A thing that cannot
+        be looked at is an ``Offence`` (its path is source/name).
 
         Raises:
             Refused: The directory itself is gone, unreadable or now a link.
+            VolumeFailed: The backend failed otherwise; also while the listing is gone through.
+        """
+
+    def identities(self, source: bytes, names: Sequence[bytes]) -> list[bytes | None]:
+        """Return what the things of these names in the directory at ``source`` (a path without links) are now.
+
+        None stands for what is gone, or may not be looked at. Links are not followed.
+
+        Raises:
+            Refused: The directory itself is gone, closed or now a link.
             VolumeFailed: The backend failed otherwise.
         """
 

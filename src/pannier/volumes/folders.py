@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pannier.dto.ids import FolderId
+import re
+import uuid
+
+from pannier.dto.ids import FolderId, QuotaScope, ScopeKind
+
+_PATH = re.compile(r"(?:(?P<owner>[0-9a-f]{32})/)?(?P<folder>[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28})", re.ASCII)
 
 
 def folder_path(folder: FolderId) -> bytes:
@@ -15,3 +20,16 @@ def folder_path(folder: FolderId) -> bytes:
     if folder.scope is not None:
         names.insert(0, folder.scope.owner.hex)
     return "/".join(names).encode("ascii")
+
+
+def folder_at(path: str) -> FolderId | None:
+    """Return the folder that lies at a path relative to the volume's root, None if no folder lies there.
+
+    Whether a scope is a user's or a project's is not in the path; it is called a user's.
+    """
+    found = _PATH.fullmatch(path)
+    if found is None:
+        return None
+    owner = found["owner"]
+    scope = QuotaScope(ScopeKind.USER, uuid.UUID(owner)) if owner else None
+    return FolderId(scope, uuid.UUID(found["folder"].replace("/", "")))

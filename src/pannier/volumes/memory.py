@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pannier.archive.entries import Kind
 from pannier.dto.ids import FolderId
 from pannier.errors import FolderMissing, Offence, OffenceCode, SourceChanged, SourceUnreadable, show
-from pannier.volumes.base import RESERVED, Found, Refused, Stat
+from pannier.volumes.base import RESERVED, Batch, Found, Listing, Refused, Stat
 from pannier.volumes.identities import change_between, now_is, pack_identity
 from pannier.volumes.specs import VolumeSpec
 from pannier.volumes.whole import OpeningReader
 
 _MAX_LINKS = 40
 _MAX_NAME = 255
+_AT_ONCE = 1000
 
 
 @dataclass(slots=True, eq=False)
@@ -106,21 +107,19 @@ class MemoryFolder:
         with self._lock:
             return self._walk(path, follow)
 
-    def scan(self, source: bytes) -> Iterable[tuple[bytes, Found | Offence]]:
+    def scan(self, source: bytes) -> Listing:
         self._need_open()
         with self._lock:
-            try:
-                node = self._straight(source)
-            except PermissionError:
-                raise _refused(source, OffenceCode.UNREADABLE, "this server may not look there") from None
-            if node is None:
-                raise _refused(source, OffenceCode.MISSING, "nothing is there")
-            if node.kind is not Kind.DIRECTORY:
-                raise _refused(source, OffenceCode.MISSING, "no directory is there any more")
-            if node.denied:
-                raise _refused(source, OffenceCode.UNREADABLE, "this server may not list it")
+            below = self._directory(source).below
             prefix = source + b"/" if source else b""
-            return [(name, it.found(prefix + name)) for name, it in node.below.items() if source or name != RESERVED]
+            found = [(name, below[name].found(prefix + name)) for name in sorted(below) if source or name != RESERVED]
+        return Listing(source, [Batch.of(found[at : at + _AT_ONCE]) for at in range(0, len(found), _AT_ONCE)])
+
+    def identities(self, source: bytes, names: Sequence[bytes]) -> list[bytes | None]:
+        self._need_open()
+        with self._lock:
+            below = self._directory(source).below
+            return [node.identity() if (node := below.get(name)) is not None else None for name in names]
 
     def open(self, source: bytes, identity: bytes, path: bytes) -> MemorySource:
         self._need_open()
@@ -148,6 +147,20 @@ class MemoryFolder:
     def _need_open(self) -> None:
         if self._closed:
             raise ValueError("used after it was closed")
+
+    def _directory(self, source: bytes) -> _Node:
+        """Return the directory at a path without links, to be listed."""
+        try:
+            node = self._straight(source)
+        except PermissionError:
+            raise _refused(source, OffenceCode.UNREADABLE, "this server may not look there") from None
+        if node is None:
+            raise _refused(source, OffenceCode.MISSING, "nothing is there")
+        if node.kind is not Kind.DIRECTORY:
+            raise _refused(source, OffenceCode.MISSING, "no directory is there any more")
+        if node.denied:
+            raise _refused(source, OffenceCode.UNREADABLE, "this server may not list it")
+        return node
 
     def _straight(self, source: bytes) -> _Node | None:
         """Return what is at a path without links, None if a link or nothing is on the way.

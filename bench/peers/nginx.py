@@ -1,0 +1,68 @@
+"""nginx with sendfile and one worker: what a C server reaches that only copies a file to a socket."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.complaints import Unavailable
+from bench.peers.base import Peer, Serving, answers, free_port
+from bench.processes import ServerProcess
+
+_CONFIGURATION = """
+daemon off;
+{user}
+worker_processes 1;
+pid {scratch}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    default_type application/octet-stream;
+    client_body_temp_path {scratch}/nginx-body;
+    proxy_temp_path {scratch}/nginx-proxy;
+    fastcgi_temp_path {scratch}/nginx-fastcgi;
+    uwsgi_temp_path {scratch}/nginx-uwsgi;
+    scgi_temp_path {scratch}/nginx-scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        root {folder};
+    }}
+}}
+"""
+
+
+class Nginx(Peer):
+    """The file as it is: no archive around it, no checksum of it."""
+
+    name, title, kind = "nginx", "nginx, static file, sendfile", "file"
+    large_rate = 2500.0
+
+    def prepare(self, rooms: Path) -> None:
+        self._program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        if self._program is None:
+            raise Unavailable("nginx is not installed (apt-get install nginx-light)")
+
+    def version(self) -> str:
+        said = subprocess.run(
+            [str(self._program), "-v"], capture_output=True, text=True, timeout=30, check=False
+        ).stderr
+        return said.strip().rpartition("/")[2]
+
+    @contextmanager
+    def serve(self, folder: Path, scratch: Path, *, deflate: bool) -> Iterator[Serving]:
+        port = free_port()
+        user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
+        configuration = scratch / "nginx.conf"
+        configuration.write_text(_CONFIGURATION.format(user=user, scratch=scratch, port=port, folder=folder))
+        home = f"http://127.0.0.1:{port}"
+        command = [str(self._program), "-c", str(configuration), "-e", "stderr"]
+        with ServerProcess(command, scratch / "nginx.log", answers(home)) as process:
+            yield Serving(process, lambda part: f"{home}/{part}")

@@ -1,0 +1,230 @@
+"""Listing a directory of a file system: what it holds, looked at by the directory's own descriptor.
+
+Names are sorted before they are looked at, and looked at some hundred at a time. Whatever is an ordinary file that may
+be read becomes columns without an object each; everything else is looked at one by one. No single step keeps the
+interpreter from other threads for more than some milliseconds, however many names there are.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from array import array
+from bisect import bisect
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+
+from pannier.archive.entries import Files, Kind
+from pannier.errors import Offence, OffenceCode, VolumeFailed, show
+from pannier.volumes.base import RESERVED, Batch, Found, Stat
+from pannier.volumes.confine import inspect
+from pannier.volumes.descriptors import Descriptor
+from pannier.volumes.identities import pack_identities, pack_identity
+
+_READ_AT_ONCE = 4096
+_LOOKED_AT_ONCE = 1024
+_SORTED_AT_ONCE = 8192
+"""Names that are read, looked at, sorted together."""
+
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_REGULAR = stat.S_IFREG
+
+
+def batches(directory: Descriptor, source: bytes) -> Iterator[Batch]:
+    """List a directory and close it; see ``Folder.scan``.
+
+    Raises:
+        VolumeFailed: The file system failed.
+    """
+    names: list[bytes] = []
+    nothing = Batch.of(())
+    try:
+        with closing(directory), directory.use() as number:
+            with os.scandir(number) as entries:
+                while read := [entry.name for entry in islice(entries, _READ_AT_ONCE)]:
+                    names += os.fsencode("\0".join(read)).split(b"\0")
+                    yield nothing  # whoever counts can stop here
+            if not source and RESERVED in names:
+                names.remove(RESERVED)
+            for run in _sorted(names):
+                names.clear()
+                for at in range(0, len(run), _LOOKED_AT_ONCE):
+                    yield _look(number, source, run[at : at + _LOOKED_AT_ONCE])
+    except OSError as error:
+        raise VolumeFailed(f"directory {show(source)} cannot be listed: {reason(error)}") from error
+
+
+def identities(directory: int, names: Sequence[bytes]) -> list[bytes | None]:
+    """Return the identity of each name in a directory, None of what cannot be looked at.
+
+    Raises:
+        OSError: This process has no more memory or descriptors.
+    """
+    found: list[bytes | None] = []
+    for name in names:
+        try:
+            status = os.lstat(name, dir_fd=directory)
+            size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+            if stat.S_ISLNK(status.st_mode):
+                status, target = inspect(directory, name)
+                size = len(target)
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                raise
+            found.append(None)
+        else:
+            found.append(identity_of(status, size))
+    return found
+
+
+def _sorted(names: list[bytes]) -> Iterator[list[bytes]]:
+    """Sort in runs, each before the next; a long list is first dealt out by a sample of it."""
+    if len(names) <= _SORTED_AT_ONCE:
+        yield sorted(names)
+        return
+    runs = len(names) // _SORTED_AT_ONCE * 2
+    sample = sorted(names[:: max(1, len(names) // (runs * 16))])
+    edges = sample[16::16]
+    dealt: list[list[bytes]] = [[] for _ in range(len(edges) + 1)]
+    for name in names:
+        dealt[bisect(edges, name)].append(name)
+    while dealt:
+        run = dealt.pop(0)
+        run.sort()
+        yield run
+
+
+def _look(directory: int, source: bytes, names: list[bytes]) -> Batch:
+    lstat = os.lstat
+    try:
+        found = [lstat(name, dir_fd=directory) for name in names]
+    except OSError:  # of one of them: look at each on its own
+        return Batch.of(_listed(directory, source, names))
+    modes = [status.st_mode for status in found]
+    odd: set[int] = set()
+    if any(mode & 0o170000 != _REGULAR for mode in set(modes)):
+        odd = {number for number, mode in enumerate(modes) if mode & 0o170000 != _REGULAR}
+    odd |= _unreadable(directory, names, found, modes, odd)
+    others: list[tuple[bytes, Found | Offence]] = []
+    if odd:
+        others += _listed(directory, source, [names[number] for number in sorted(odd)])
+        kept = [number for number in range(len(names)) if number not in odd]
+        names, found = [names[number] for number in kept], [found[number] for number in kept]
+        modes = [modes[number] for number in kept]
+    return Batch(_columns(names, found, modes), others)
+
+
+def _columns(names: list[bytes], found: list[os.stat_result], modes: list[int]) -> Files:
+    sizes = array("Q", [status.st_size for status in found])
+    mtimes: array[int] | list[int] = [status.st_mtime_ns for status in found]
+    ctimes: array[int] | list[int] = [status.st_ctime_ns for status in found]
+    packed: bytes | list[bytes]
+    try:
+        mtimes, ctimes = array("q", mtimes), array("q", ctimes)
+        packed = pack_identities(array("Q", [status.st_ino for status in found]), sizes, mtimes, ctimes)
+    except OverflowError:  # a file system that reaches further than 64 bits of nanoseconds
+        mtimes, ctimes = list(mtimes), list(ctimes)
+        packed = [identity_of(status, status.st_size) for status in found]
+    return Files(names, sizes, mtimes, array("H", [mode & 0o777 for mode in modes]), packed, ctimes)
+
+
+def _unreadable(
+    directory: int, names: list[bytes], found: list[os.stat_result], modes: list[int], odd: set[int]
+) -> set[int]:
+    """Return which regular files this process may not read.
+
+    Of those that belong to this process's user, with the owner's right to read, one of each owner, group and mode is
+    asked for: no ACL takes from an owner what the mode gives, but a server that squashes users may. Others are asked
+    for one by one.
+    """
+    user = os.geteuid()
+    users, groups = [status.st_uid for status in found], [status.st_gid for status in found]
+    kinds: Sequence[tuple[int, int, int]]
+    if len(set(users)) == len(set(groups)) == len(set(modes)) == 1:  # most directories
+        kinds, alike = [(users[0], groups[0], modes[0])] * len(names), {(users[0], groups[0], modes[0]): 0}
+    else:
+        kinds = list(zip(users, groups, modes, strict=True))
+        alike = dict(zip(reversed(kinds), range(len(kinds) - 1, -1, -1), strict=True))  # the first of each
+    settled = {
+        kind
+        for kind, number in alike.items()
+        if kind[0] == user
+        and kind[2] & stat.S_IRUSR
+        and kind[2] & 0o170000 == _REGULAR
+        and _readable(Kind.FILE, directory, names[number])
+    }
+    if len(settled) == len(alike):
+        return set()
+    return {
+        number
+        for number, kind in enumerate(kinds)
+        if kind not in settled and number not in odd and not _readable(Kind.FILE, directory, names[number])
+    }
+
+
+def _listed(directory: int, source: bytes, names: Sequence[bytes]) -> Iterator[tuple[bytes, Found | Offence]]:
+    """Look at names one by one; what is gone is left out."""
+    for name in names:
+        path = source + b"/" + name if source else name
+        try:
+            status, target = os.lstat(name, dir_fd=directory), b""
+            if stat.S_ISLNK(status.st_mode):
+                status, target = inspect(directory, name)
+            yield name, Found(path, stat_of(status, target, directory, name), target)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno in _EXHAUSTED:  # not this entry's fault
+                raise
+            yield name, Offence(path, OffenceCode.UNREADABLE, f"this server may not look there ({reason(error)})")
+
+
+# ---- one thing
+
+
+def reason(error: OSError) -> str:
+    # strerror alone: the error's own text ends in the name it was about
+    return os.strerror(error.errno) if error.errno is not None else "unknown error"
+
+
+def kind_of(status: os.stat_result) -> Kind:
+    match stat.S_IFMT(status.st_mode):
+        case stat.S_IFREG:
+            return Kind.FILE
+        case stat.S_IFDIR:
+            return Kind.DIRECTORY
+        case stat.S_IFLNK:
+            return Kind.LINK
+        case _:
+            return Kind.SPECIAL
+
+
+def identity_of(status: os.stat_result, size: int) -> bytes:
+    return pack_identity(status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def stat_of(status: os.stat_result, target: bytes, directory: int, name: bytes) -> Stat:
+    kind = kind_of(status)
+    size = status.st_size if kind is Kind.FILE else len(target)
+    return Stat(
+        kind=kind,
+        size=size,
+        mtime_ns=status.st_mtime_ns,
+        mode=stat.S_IMODE(status.st_mode) & 0o777,
+        identity=identity_of(status, size),
+        changed_ns=status.st_ctime_ns,
+        readable=_readable(kind, directory, name),
+    )
+
+
+def _readable(kind: Kind, directory: int, name: bytes) -> bool:
+    """Ask the system, not the mode: ACLs, capabilities and a server that squashes root all have their say."""
+    if kind is Kind.FILE:
+        rights = os.R_OK
+    elif kind is Kind.DIRECTORY:
+        rights = os.R_OK | os.X_OK
+    else:
+        return True  # of a link everything was read with it; a special file's content is nobody's matter
+    return os.access(name, rights, dir_fd=directory, effective_ids=True, follow_symlinks=False)

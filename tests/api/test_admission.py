@@ -1,0 +1,49 @@
+"""How many streams may run, in all and for one token."""
+
+from __future__ import annotations
+
+import pytest
+
+from pannier.api.admission import Admission
+from pannier.errors import Busy
+
+
+def test_a_process_has_so_many_places() -> None:
+    admission = Admission(2, 2)
+    first = admission.admit("a")
+    admission.admit("b")
+    with pytest.raises(Busy) as busy:
+        admission.admit("c")
+    assert (busy.value.measured, busy.value.limit, busy.value.setting) == (3, 2, "limits.max-streams")
+    first.leave()
+    admission.admit("c")
+    assert admission.running == 2
+
+
+def test_a_token_has_so_many_places() -> None:
+    admission = Admission(10, 1)
+    held = admission.admit("a")
+    with pytest.raises(Busy, match="streams of this link: 2; the limit here is 1") as busy:
+        admission.admit("a")
+    assert busy.value.retry_after > 0
+    admission.admit("b")
+    held.leave()
+    admission.admit("a")
+
+
+def test_leaving_twice_gives_one_place_back() -> None:
+    admission = Admission(10, 10)
+    first, _ = admission.admit("a"), admission.admit("a")
+    first.leave()
+    first.leave()
+    assert admission.running == 1
+
+
+def test_a_refused_stream_takes_no_place() -> None:
+    admission = Admission(1, 1)
+    held = admission.admit("a")
+    for session in "ab":
+        with pytest.raises(Busy):
+            admission.admit(session)
+    held.leave()
+    assert admission.running == 0
