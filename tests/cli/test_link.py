@@ -106,6 +106,27 @@ def test_options_change_what_the_link_gives(server: Server) -> None:
     assert 'filename="x.zip"' in ask(done.stdout.strip(), "HEAD").headers["content-disposition"]
 
 
+def test_a_link_may_be_for_another_format(server: Server) -> None:
+    """Said in its token; a combination that does not exist is one line."""
+    for options, claim in [
+        (("--format", "tar.gz"), {"v": 1, "format": "tar.gz"}),
+        (("--compression", "deflate"), {"v": 1, "compression": "deflate"}),
+    ]:
+        done = server.link("trip/2026", *options)
+        assert asked(done)["pannier"] == claim
+        assert done.stderr == "3 entries · packed while it is sent: no length in advance, no resuming\n"
+        if "--compression" in options:
+            assert held(done)["2026/a b.txt"] == b"a b"
+    resumable = server.link("trip/2026", "--format", "tar")
+    assert asked(resumable)["pannier"] == {"v": 1, "format": "tar"}
+    assert f"archive {len(ask(resumable.stdout.strip()).body):,} bytes" in resumable.stderr.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    wrong = server.link("trip/2026", "--format", "tar", "--compression", "deflate")
+    assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (1, "", 1)
+    assert "there are: zip, zip+deflate, tar, tar.gz, tar.zst" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("cwd", "path", "inside"),
     [
@@ -423,6 +444,8 @@ def test_every_offence_has_words() -> None:
 def test_a_count_that_still_runs_is_said() -> None:
     """The link is good all the same."""
     assert counted_line({"token": "x", "plan": "running"}) == "counting still runs"
+    packed = counted_line({"entries": 2, "plan": "done"})
+    assert packed == "2 entries · packed while it is sent: no length in advance, no resuming"
     told = counted_line({"entries": 1213, "length": 3_116_457_222})
     assert told.replace("\N{NO-BREAK SPACE}", " ") == "1,213 entries · archive 3,116,457,222 bytes (2.90 GiB)"
 

@@ -54,6 +54,45 @@ def written(model: BaseModel) -> Any:
     return json.loads(dumps(model))
 
 
+@pytest.mark.parametrize(
+    ("claim", "offered"),
+    [
+        ({"v": 1, "format": "tar"}, "tar"),
+        ({"v": 1, "compression": "deflate"}, "zip+deflate"),
+        ({"v": 1, "format": "tar.gz", "formats": ["zip", "tar"]}, "tar.gz"),
+        ({"v": 1, "formats": ["zip+deflate"]}, "zip"),
+        ({"v": 1}, "zip"),
+    ],
+)
+def test_formats_stand_beside_the_files_of_the_wire(claim: dict[str, Any], offered: str) -> None:
+    """A reader that does not know them serves the same files."""
+    read = data(pannier=claim)
+    assert read.selection() == Selection(files=("a",))
+    assert read.formats.offered == offered
+    assert written(read)["pannier"] == claim
+    UpstreamTokenData.model_validate(written(read))
+
+
+def test_without_our_claim_a_token_is_for_a_stored_zip_and_nothing_else() -> None:
+    assert (data().formats.offered, data().formats.formats) == ("zip", ())
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"v": 1, "format": "7z"},
+        {"v": 1, "format": "tar", "compression": "deflate"},
+        {"v": 1, "formats": ["tar+deflate"]},
+        {"v": 1, "formats": ["zip"] * 6},
+        {"v": 1, "paths": ["a"], "layout": "plain", "compression": "deflate"},
+        {"v": 1, "paths": ["a"], "layout": "plain", "formats": ["zip+deflate"]},
+    ],
+)
+def test_formats_that_cannot_be_kept_are_refused(claim: dict[str, Any]) -> None:
+    files = [placeholder(DIGEST)] if "paths" in claim else ["a"]
+    assert refusal(lambda value: data(pannier=value, files=files), claim) is not None
+
+
 def test_a_small_selection_is_written_exactly_as_on_the_wire() -> None:
     minted = ArchiveDownloadTokenData(
         operation=TokenOperation.DOWNLOAD, volume="v", virtual_folder_id=FOLDER, files=("a",), exp=2_000_000_000

@@ -70,5 +70,10 @@ class ChecksumStore(Protocol):
         ``path`` is where the content was found in its folder, for the log.
         """
 
+    def put_many(
+        self, volume_id: str, identities: Sequence[bytes], checksums: Sequence[int], paths: Sequence[bytes]
+    ) -> None:
+        """Keep many at once, as ``put``: about a microsecond for each."""
+
     def forget(self, volume_id: str, identity: bytes) -> None:
         """Drop a checksum; nothing happens if it is not known. Touches no disk."""
