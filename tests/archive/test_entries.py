@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pannier.archive.entries import Entries, EntriesBuilder, Entry, Files, Kind
+from pannier.archive.entries import Entries, EntriesBuilder, Entry, Kind
+from pannier.archive.files import Files
 from pannier.archive.strings import CHUNK
 from tests.archive.strategies import PURE, Sample, components, huge_sizes, identities, modes, samples, sized, times
 

@@ -15,6 +15,7 @@ from pannier.archive.names import (
     LONGEST_COMPONENT,
     Clash,
     Rename,
+    Siblings,
     clashes,
     entry_names,
     is_safe,
@@ -23,8 +24,9 @@ from pannier.archive.names import (
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection
 from pannier.errors import OffenceCode
+from pannier.services.clocks import Clock
 from pannier.services.selecting import rules
-from pannier.services.walking import Clock, Progress, Walk, WalkLimits
+from pannier.services.walking import Progress, Walk, WalkLimits
 from pannier.volumes.memory import MemoryVolume
 from tests.archive.strategies import PURE, components, trees, tricky_components, tricky_trees
 
@@ -363,3 +365,39 @@ def test_what_is_left_without_the_warned_names_clashes_with_nothing(siblings: li
     rest = [name for name in siblings if name not in found]
     assert bool(rest) == bool(siblings)
     assert not [name for name, clash in clashes(rest) if clash is not Clash.WINDOWS]
+
+
+# ---------------------------------------------------------------- many at once
+
+
+@PURE
+@given(
+    st.lists(st.sampled_from([b"a", b"A", b"con", b"Com1.x", b"x.", b"y ", b"a?"]) | components, unique=True), st.data()
+)
+def test_no_trouble_is_overlooked_in_passing(names: list[bytes], data: st.DataObject) -> None:
+    """What is looked at many at a time must never hide a clash or a rename; it may be too careful."""
+    cut = data.draw(st.integers(0, len(names)))
+    siblings = Siblings()
+    siblings.add(names[:cut])
+    siblings.add(names[cut:])
+    siblings.end()
+    assert siblings.to_warn or not list(clashes(names))
+    assert siblings.to_rename or not entry_names(names)
+
+
+def test_ordinary_names_need_no_closer_look() -> None:
+    """Or a million of them would."""
+    siblings = Siblings()
+    siblings.add([b"IMG_%05d.JPG" % number for number in range(20_000)])
+    siblings.add([f"보고서 {number}.txt".encode() for number in range(100)])
+    siblings.add([b"constants.py", b"nullable", "café".encode(), b"a-b.tar.gz"])
+    siblings.end()
+    assert (siblings.to_rename, siblings.to_warn) == (False, False)
+
+
+def test_two_names_far_apart_are_held_against_each_other() -> None:
+    siblings = Siblings()
+    siblings.add([b"%05d" % number for number in range(20_000)] + [b"readme"])
+    siblings.add([b"README"])
+    siblings.end()
+    assert siblings.to_warn

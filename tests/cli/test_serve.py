@@ -69,9 +69,8 @@ def test_a_start_says_what_is_in_force_and_a_stop_cleans_up(tmp_path: Path, trip
         secrets = (server.state / "secrets.json").read_text()
         assert runtime["manager_secret"] in secrets
         assert runtime["manager_secret"] not in server.out + server.err
-        assert {each.name: each.stat().st_mode & 0o077 for each in server.state.iterdir()} == dict.fromkeys(
-            ("secrets.json", "secrets.lock", "state.db", "state.db.lock"), 0
-        )
+        kept = ("checksums.db", "checksums.db.lock", "secrets.json", "secrets.lock", "state.db", "state.db.lock")
+        assert {each.name: each.stat().st_mode & 0o077 for each in server.state.iterdir()} == dict.fromkeys(kept, 0)
 
 
 def test_two_folders_of_one_name_are_told_apart_and_served(tmp_path: Path, trip: Path) -> None:

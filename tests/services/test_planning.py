@@ -359,6 +359,34 @@ async def test_files_are_looked_at_again_only_when_that_is_due() -> None:
         assert len(volume.looked_up) == looked_up
 
 
+async def test_files_are_looked_at_again_directory_by_directory() -> None:
+    inner = grow(memory(), b"d/a", b"d/b", b"d/sub/c", b"e/empty/")
+    inner.symlink(FOLDER, b"link", b"d")
+    volume = Watched(inner)
+    async with planner(**ALWAYS_AGAIN) as plans:
+        made = await plans.plan(order(volume, "d", "e", "link"))
+        volume.looked_up.clear()
+        assert await plans.unchanged(order(volume, "d", "e", "link"), made)
+    assert volume.looked_up == []
+    assert volume.looked_again == [
+        (b"d", b"a", b"b"),
+        (b"d/sub", b"c"),
+        (b"e", b"empty"),
+        (b"d", b"a", b"b"),
+        (b"d/sub", b"c"),
+    ]
+
+
+async def test_looking_again_takes_no_longer_than_a_walk_may() -> None:
+    volume = grow(memory(), b"a")
+    async with planner(walk=WalkLimits(seconds=1.0), **ALWAYS_AGAIN) as plans:
+        made = await plans.plan(order(volume, "a"))
+    async with planner(walk=WalkLimits(seconds=-1.0), **ALWAYS_AGAIN) as plans:
+        plans._remember(order(volume, "a"), made)
+        with pytest.raises(LimitExceeded, match=r"limits\.plan-seconds"):
+            await plans.unchanged(order(volume, "a"), made)
+
+
 async def test_many_who_ask_at_once_look_at_the_files_once() -> None:
     volume = Watched(grow(memory(), b"a", b"b"))
     wanted = order(volume, ".")

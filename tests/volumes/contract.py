@@ -371,6 +371,56 @@ class VolumeContract:
             stage.write(b"d/" + name, b"")
         assert {name for name, _ in folder.scan(b"d")} == names
 
+    # ---- scan in batches, and looking again
+
+    def test_batches_hold_every_thing_once_and_names_in_order(self, stage: Stage, folder: Folder) -> None:
+        """Readable files as columns, all else one by one; no name of a batch comes after one of the next."""
+        for number in range(2_500):
+            stage.write(b"d/%d" % (number * 7 % 2_500), b"x" * (number % 3), mtime_ns=LONG_AGO + number)
+        stage.mkdir(b"d/1000-directory")
+        stage.symlink(b"d/2-link", b"1")
+        stage.special(b"d/99-pipe")
+        seen: list[bytes] = []
+        for batch in folder.scan(b"d").batches():
+            names = [*batch.files.names, *(name for name, _ in batch.others)]
+            assert batch.files.names == sorted(batch.files.names)
+            assert not names or not seen or min(names) > max(seen)
+            seen += names
+            for number, name in enumerate(batch.files.names):
+                stat = folder.lookup(b"d/" + name, follow=False).stat
+                files = batch.files
+                assert (files.sizes[number], files.mtimes[number], files.modes[number]) == (
+                    stat.size,
+                    stat.mtime_ns,
+                    stat.mode,
+                )
+                assert (files.identity(number), files.changed[number]) == (stat.identity, stat.changed_ns)
+            for name, found in batch.others:
+                assert found == folder.lookup(b"d/" + name, follow=False)
+        assert len(seen) == len(set(seen)) == 2_503
+
+    def test_identities_are_those_of_the_things_that_are_there(self, stage: Stage, folder: Folder) -> None:
+        stage.write(b"d/f", b"12345")
+        stage.mkdir(b"d/sub")
+        stage.symlink(b"d/link", b"f")
+        names = [b"link", b"gone", b"f", b"sub"]
+        expected = [
+            None if name == b"gone" else folder.lookup(b"d/" + name, follow=False).stat.identity for name in names
+        ]
+        assert folder.identities(b"d", names) == expected
+        stage.replace(b"d/f", b"12345")
+        assert folder.identities(b"d", [b"f"]) != [expected[2]]
+        assert folder.identities(b"", [b"d"]) == [folder.lookup(b"d", follow=False).stat.identity]
+
+    def test_identities_are_not_looked_for_through_links(self, stage: Stage, folder: Folder) -> None:
+        stage.write(b"real/f", b"x")
+        stage.write(b".upload/f", b"x")
+        stage.symlink(b"link", b"real")
+        for source in (b"link", b"gone", b"real/f", b".upload"):
+            with pytest.raises(Refused) as refused:
+                folder.identities(source, [b"f"])
+            assert refused.value.offence.code is OffenceCode.MISSING
+
     # ---- open and read
 
     def test_a_source_reads_any_range(self, stage: Stage, folder: Folder) -> None:
@@ -556,6 +606,7 @@ class VolumeContract:
         uses: list[Callable[[], object]] = [
             lambda: folder.lookup(b"f", follow=True),
             lambda: folder.scan(b""),
+            lambda: folder.identities(b"", []),
             lambda: folder.open(b"f", found.stat.identity, b"f"),
         ]
         for use in uses:

@@ -17,8 +17,9 @@ from pannier.archive.plan import Checksums, Plan, Shape
 from pannier.dto.archives import LayoutPolicy
 from pannier.dto.selections import Selection
 from pannier.errors import Busy, LimitExceeded
+from pannier.services.clocks import Clock
 from pannier.services.selecting import roots, rules
-from pannier.services.walking import Clock, Progress, Walk, WalkCancelled, WalkLimits
+from pannier.services.walking import Progress, Walk, WalkCancelled, WalkLimits
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Refused

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import itemgetter
 
-from pannier.archive.entries import Entries, EntriesBuilder, Entry, Files, Kind
+from pannier.archive.entries import Entries, EntriesBuilder, Kind
+from pannier.archive.files import Files
 from pannier.archive.names import LONGEST, Siblings, clashes, entry_names, is_safe
 from pannier.archive.plan import Omitted, Renamed, Warned
 from pannier.dto.archives import LinkPolicy
 from pannier.dto.paths import to_text
 from pannier.errors import LimitExceeded, Offence, OffenceCode, show
+from pannier.services.clocks import Clock
 from pannier.services.selecting import Rules, ancestors
+from pannier.services.steps import Run, Step, climbs, entry_of, merged, path_order
 from pannier.volumes.base import Folder, Found, Refused
 
 _SETTLE_ROUNDS = 3
@@ -67,36 +69,6 @@ class Walked:
     renamed: list[Renamed] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
     unsettled: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The clock that stamps the files of a volume, and how finely, in nanoseconds."""
-
-    now_ns: Callable[[], int]
-    granularity_ns: int
-
-    def is_young(self, changed_ns: int, looked_ns: int | None = None) -> bool:
-        """Whether another change could carry the same stamp, after it was looked at (default: now)."""
-        looked_ns = self.now_ns() if looked_ns is None else looked_ns
-        return looked_ns - changed_ns < self.granularity_ns
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Files of one directory that are entries, one after the other; and when they were looked at, or before."""
-
-    prefix: bytes
-    source: bytes
-    files: Files
-    looked_ns: int
-
-    def cut(self, start: int, stop: int) -> _Run:
-        return _Run(self.prefix, self.source, self.files.cut(start, stop), self.looked_ns)
-
-
-_Step = _Run | tuple[bytes, Found]
-"""What comes next in path order: files, or one thing, its path first."""
 
 
 class Walk:
@@ -160,7 +132,7 @@ class Walk:
                 if taken.stat.kind is Kind.DIRECTORY:
                     covering.add(path)
         self._warn_of_roots(path for path, _ in found_roots)
-        return sorted(found_roots, key=lambda root: _order(root[0], root[1].stat.kind))
+        return sorted(found_roots, key=lambda root: path_order(root[0], root[1].stat.kind))
 
     def _check_way(self, above: list[bytes]) -> None:
         """Hold the link policy for the directories on the way to a selected path."""
@@ -177,7 +149,7 @@ class Walk:
 
     def _expand(self, path: bytes, found: Found) -> None:
         """Add a file, or a directory with all below it, in path order."""
-        pending: list[Iterator[_Step]] = [iter([(path, found)])]
+        pending: list[Iterator[Step]] = [iter([(path, found)])]
         above: list[bytes] = []  # where the directories of ``pending[1:]`` really are
         while pending:
             if (step := next(pending[-1], None)) is None:
@@ -185,7 +157,7 @@ class Walk:
                 if above:
                     above.pop()
                 continue
-            if isinstance(step, _Run):
+            if isinstance(step, Run):
                 self._add_files(step)
                 continue
             path, found = step
@@ -204,16 +176,15 @@ class Walk:
             elif path:
                 self._add(path, found)
 
-    def _list(self, path: bytes, directory: Found) -> Iterator[_Step]:
+    def _list(self, path: bytes, directory: Found) -> Iterator[Step]:
         """What a directory gives to the archive, in path order.
 
-        Files are given while it is still being listed; but the first directory only when it has been listed whole: no
-        descriptor of it stays open while another one is walked.
+        Files come while it is being listed; a directory only after that, so that one descriptor is open at a time.
         """
         prefix, source = (each + b"/" if each else b"" for each in (path, directory.source))
         spare, siblings = self._rules.spare(path), Siblings()
         names: list[list[bytes]] = []
-        held: list[_Run] = []
+        held: list[Run] = []
         others: list[tuple[bytes, bytes, Found]] = []
         try:
             batches = self._folder.scan(directory.source).batches()
@@ -229,7 +200,7 @@ class Walk:
                 names += files.names, [name for _, name, _ in taken]
                 siblings.add([*files.names, *names[-1]])
                 others += taken
-                run = _Run(prefix, source, files, looked_ns)
+                run = Run(prefix, source, files, looked_ns)
                 if others:
                     held.append(run)
                 elif files.names:
@@ -237,7 +208,7 @@ class Walk:
         except Refused as refusal:
             self._walked.offences.append(replace(refusal.offence, path=path or b"."))
         self._look_at_names(path, names, siblings)
-        yield from _merged(held, sorted(others, key=itemgetter(0)), prefix)
+        yield from merged(held, sorted(others, key=itemgetter(0)), prefix)
 
     def _without_omitted(self, prefix: bytes, files: Files) -> Files:
         kept = [at for at, name in enumerate(files.names) if not self._omit(prefix + name, directory=False)]
@@ -255,7 +226,7 @@ class Walk:
                 if not self._omit(child, directory=False):
                     self._walked.offences.append(replace(found, path=child))
             elif (kept := self._take(child, found)) is not None:
-                taken.append((_order(name, kept.stat.kind), name, kept))
+                taken.append((path_order(name, kept.stat.kind), name, kept))
         return taken
 
     def _counted(self, files: Files, others: int) -> None:
@@ -273,7 +244,8 @@ class Walk:
             self._names_to_look_at = True
         if siblings.to_warn:
             prefix = path + b"/" if path else b""
-            self._warn((prefix + name for some in names for name in some), path)
+            found = clashes(name for some in names for name in some)
+            self._walked.warnings += [Warned(prefix + name, clash) for name, clash in found]
 
     def _take(self, path: bytes, found: Found) -> Found | None:
         """Apply the rules to one thing; return what becomes of it, a followed link as what it leads to."""
@@ -304,7 +276,7 @@ class Walk:
             self._offend(path, offence.code, f"{offence.detail}; {_WAY_OUT}")
             return None
         if self._rules.links is LinkPolicy.STORE:
-            if _climbs(path, link.target):
+            if climbs(path, link.target):
                 self._offend(path, OffenceCode.LINK_OUTSIDE, f"the text of the link leaves the folder; {_WAY_OUT}")
                 return None
             return link
@@ -320,13 +292,13 @@ class Walk:
         stat = found.stat
         if self._clock.is_young(stat.changed_ns):
             self._young.append(len(self._entries))
-        self._entries.append(_entry(path, found))
+        self._entries.append(entry_of(path, found))
         self._progress.entries += 1
         self._progress.bytes += stat.size if stat.kind is Kind.FILE else 0
         if self._progress.entries > self._limits.entries:
             raise self._too_many(self._progress.entries)
 
-    def _add_files(self, run: _Run) -> None:
+    def _add_files(self, run: Run) -> None:
         files, first = run.files, len(self._entries)
         if self._clock.is_young(max(files.changed), run.looked_ns):
             self._young += [
@@ -357,11 +329,6 @@ class Walk:
             names = sorted(path[prefix:] for path in together)
             looked_at.add(names)
             self._look_at_names(parent, [names], looked_at)
-
-    def _warn(self, paths: Iterable[bytes], parent: bytes) -> None:
-        prefix = len(parent) + 1 if parent else 0
-        for name, clash in clashes(path[prefix:] for path in paths):
-            self._walked.warnings.append(Warned(parent + b"/" + name if parent else name, clash))
 
     def _count(self) -> None:
         """Hold what bounds a walk even where it adds nothing: cancelling, time, and things looked at."""
@@ -415,7 +382,7 @@ class Walk:
                     gone.add(number)
                     continue
                 if found.stat.identity != entry.identity:
-                    again = _entry(entry.path, replace(found, source=entry.source))
+                    again = entry_of(entry.path, replace(found, source=entry.source))
                     entries.put(number, again)
                     self._progress.bytes += again.size - entry.size if entry.kind is Kind.FILE else 0
                 if self._clock.is_young(found.stat.changed_ns):
@@ -451,49 +418,3 @@ _WAY_OUT = "leave it out with except, or choose links: omit"
 
 class _OmittedLink(Exception):
     """A selected path leads through a link that is left out."""
-
-
-def _entry(path: bytes, found: Found) -> Entry:
-    stat = found.stat
-    return Entry(
-        path=path,
-        name=path + b"/" if stat.kind is Kind.DIRECTORY else path,
-        kind=stat.kind,
-        size=stat.size if stat.kind is Kind.FILE else len(found.target),
-        mtime_ns=stat.mtime_ns,
-        mode=stat.mode & 0o777,  # set-id bits do not belong on somebody else's machine
-        identity=stat.identity,
-        source=found.source if found.source != path else path,
-        target=found.target if stat.kind is Kind.LINK else b"",
-    )
-
-
-def _climbs(path: bytes, target: bytes) -> bool:
-    """Whether the text of a link at ``path`` leads above the folder, whatever its components are."""
-    depth = path.count(b"/")
-    for component in target.split(b"/"):
-        depth += {b"..": -1, b".": 0, b"": 0}.get(component, 1)
-        if depth < 0:
-            return True
-    return target.startswith(b"/")
-
-
-def _order(path: bytes, kind: Kind) -> bytes:
-    """The key of path order: that of the entries' names, so that ``a-b`` comes before what is in ``a``."""
-    return path + b"/" if kind is Kind.DIRECTORY else path
-
-
-def _merged(held: list[_Run], others: list[tuple[bytes, bytes, Found]], prefix: bytes) -> Iterator[_Step]:
-    """Put runs of files, by name, and other things, by their keys, into one order."""
-    at = 0
-    for run in held:
-        start, names = 0, run.files.names
-        while at < len(others) and (stop := bisect_left(names, others[at][0], start)) < len(names):
-            if start < stop:
-                yield run.cut(start, stop)
-            yield prefix + others[at][1], others[at][2]
-            start, at = stop, at + 1
-        if start < len(names):
-            yield run.cut(start, len(names))
-    for _, name, found in others[at:]:
-        yield prefix + name, found

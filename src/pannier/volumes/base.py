@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pannier.archive.entries import Files, Kind
+from pannier.archive.entries import Kind
+from pannier.archive.files import Files
 from pannier.dto.ids import FolderId
 from pannier.errors import Offence
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 
-from pannier.archive.entries import Files, Kind
+from pannier.archive.entries import Kind
+from pannier.archive.files import Files
 from pannier.errors import Offence, OffenceCode, VolumeFailed, show
 from pannier.volumes.base import RESERVED, Batch, Found, Stat
 from pannier.volumes.confine import inspect
