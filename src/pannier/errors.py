@@ -193,10 +193,10 @@ class TokenClaimsInvalid(TokenRejected):
 
 
 class SelectionChanged(RequestRejected):
-    """A range without ``If-Range`` asks for bytes of an archive that is no more."""
+    """A range without ``If-Range`` asks for bytes of an archive that is no more, or was not the only one given out."""
 
     def __init__(self) -> None:
-        super().__init__("the archive is no longer the one this download began with; start over")
+        super().__init__("the archive is no longer the one this download began with; start over, with a new link")
 
 
 class ResumeUnverified(RequestRejected):

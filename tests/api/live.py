@@ -34,6 +34,15 @@ class Answer:
     json: Any
 
 
+def gist(answer: Answer) -> str:
+    """What an answer is, in a few words."""
+    if answer.status in (200, 206):
+        return str(answer.status)
+    if answer.status == 304:
+        return "304"
+    return f"{answer.status} {answer.json['type'].rpartition(':')[2]}"
+
+
 @dataclass
 class Live:
     """A running server and a client of it."""

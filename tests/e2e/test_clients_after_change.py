@@ -267,22 +267,50 @@ def test_curl_and_wget_make_a_mix_with_another_link_that_has_given_out_the_new_a
     assert each.out.read_bytes() == part + new[len(part) :] != new
 
 
-@pytest.mark.parametrize("client", [CURL, WGET], ids=lambda client: client.name)
-def test_who_starts_over_with_the_old_link_after_an_addition_goes_on_with_the_old_archive(
-    client: Client, strict: Pannier, tmp_path: Path
+@pytest.mark.parametrize("restart", [False, True], ids=["running", "killed"])
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+def test_who_starts_over_with_the_old_link_and_is_cut_again_gets_no_mix(
+    client: Client, restart: bool, strict: Pannier, tmp_path: Path
 ) -> None:
-    """Not what is wanted: what is. The link remembers the first archive only, and its files are as they were."""
-    (each,) = begin(client, strict, [ADDED[0]], tmp_path)
-    change_all([each])
+    """The archive that the link began with could still be had after an addition, but the new part is not of it."""
+    begun = begin(client, strict, (*ADDED, *CHANGED), tmp_path)
+    change_all(begun)
+    parts = {}
+    for each in begun:
+        remove_part(each)
+        with CuttingProxy(strict.client_port) as proxy:
+            proxy.cut(*[Cut(len(each.old) // (20 if client is ARIA2C else 3))] * 20)
+            assert client.run(proxy.through(each.url), each.out).code != 0
+        parts[each.change] = each.out.read_bytes()
+    if restart:
+        strict.kill()
+        strict.start()
+    for each in begun:
+        new, part = archive_of(strict, each.folder), parts[each.change]
+        assert client is ARIA2C or new.startswith(part), each.change.name
+        ended = client.run(each.url, each.out)
+        assert ended.code != 0, f"{each.change.name}: {ended}"
+        if client is not ARIA2C:
+            assert each.out.read_bytes() == part, each.change.name
+        remove_part(each)  # the way out, with the same link
+        assert client.run(each.url, each.out).code == 0
+        assert each.out.read_bytes() == new, each.change.name
+
+
+def test_aria2c_that_starts_over_with_the_old_link_gets_the_new_archive_or_fails(
+    strict: Pannier, tmp_path: Path
+) -> None:
+    begun = begin(ARIA2C, strict, (*ADDED, *CHANGED), tmp_path)
+    change_all(begun)
+    for each in begun:
+        remove_part(each)
+        ended = ARIA2C.run(each.url, each.out)
+        assert ended.code != 0 or each.out.read_bytes() == archive_of(strict, each.folder), each.change.name
+
+
+def remove_part(each: Begun) -> None:
     each.out.unlink()
-    with CuttingProxy(strict.client_port) as proxy:
-        proxy.cut(Cut(1_000_000))
-        assert client.run(proxy.through(each.url), each.out).code != 0
-    part = each.out.read_bytes()
-    new = archive_of(strict, each.folder)
-    assert new.startswith(part)
-    assert client.run(each.url, each.out).code == 0
-    assert each.out.read_bytes() == part + each.old[len(part) :] not in (each.old, new)
+    each.out.with_name(f"{each.out.name}.aria2").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
@@ -290,8 +318,7 @@ def test_who_starts_over_after_a_change_gets_the_new_archive(client: Client, str
     (each,) = begin(client, strict, [CHANGED[0]], tmp_path)
     change_all([each])
     assert go_on(client, each, each.url, strict).code != 0
-    each.out.unlink()
-    each.out.with_name(f"{each.out.name}.aria2").unlink(missing_ok=True)
+    remove_part(each)
     url = strict.url(each.folder.name)
     assert client.run(url, each.out).code == 0
     assert each.out.read_bytes() == strict.fetch(url)[2] != each.old

@@ -17,6 +17,7 @@ from pannier.dto.selections import Selection, placeholder
 from pannier.errors import StateUnavailable, TokenClaimsInvalid, TokenExpired, VolumeUnknown
 from pannier.services.archives import Archives
 from pannier.services.planning import Plans, PlanSettings
+from pannier.state.base import WITHDRAWN
 from pannier.state.checksums import ChecksumMemory
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine
@@ -44,13 +45,17 @@ class Store:
         if self.away:
             raise StateUnavailable("it is away")
 
-    async def pinned(self, session: str) -> str | None:
+    async def pinned(self, session: str, *, certain: bool = False) -> str | None:
         self._need()
         return self.pins.get(session, (None, 0))[0]
 
     async def pin(self, session: str, etag: str, expires: int) -> str:
         self._need()
         return self.pins.setdefault(session, (etag, expires))[0]
+
+    async def withdraw(self, session: str, expires: int) -> None:
+        self._need()
+        self.pins[session] = WITHDRAWN, expires
 
     async def keep(self, digest: str, body: bytes, expires: int) -> None:
         self._need()
@@ -120,9 +125,12 @@ async def test_every_token_is_a_session_of_its_own() -> None:
         assert first.session != second.session
         assert first.order == second.order
         await it.archives.pin(first, '"x"')
-        assert await it.archives.pinned(first) == '"x"'
-        assert await it.archives.pinned(second) is None
+        assert await it.archives.pinned(first, certain=True) == '"x"'
+        assert await it.archives.pinned(second, certain=True) is None
         assert await it.archives.pin(first, '"y"') == '"x"'
+        await it.archives.withdraw(first)
+        assert await it.archives.pinned(first, certain=True) == await it.archives.pin(first, '"x"') == WITHDRAWN
+        assert await it.archives.pin(second, '"y"') == '"y"'
 
 
 async def test_a_pin_and_a_kept_selection_outlive_the_token() -> None:
@@ -134,6 +142,8 @@ async def test_a_pin_and_a_kept_selection_outlive_the_token() -> None:
         await it.archives.pin(grant, '"x"')
         assert grant.expires == claims["exp"]
         assert [expires for _, expires in it.store.pins.values()] == [claims["exp"] + DAY]
+        await it.archives.withdraw(grant)
+        assert [*it.store.pins.values()] == [(WITHDRAWN, claims["exp"] + DAY)]
         assert [expires for _, expires in it.store.kept.values()] == [claims["exp"] + DAY]
 
 

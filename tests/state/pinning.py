@@ -1,6 +1,7 @@
-"""A process that pins, for tests of what outlives one: ``python -m tests.state.pinning FILE PREFIX COUNT``.
+"""A process that pins, for tests of what outlives one: ``python -m tests.state.pinning FILE PREFIX COUNT [NAME]``.
 
-It pins ``<prefix><n>`` to ``"<n>"`` and prints the number and the row that stands after each answer.
+It pins ``<prefix><n>`` to ``"<name>-<n>"`` and prints the number and what stands after each answer; with the name
+``withdraw`` it withdraws them in order, and prints the numbers.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ async def pin_all(path: Path, prefix: str, count: int) -> None:
         sys.stdout.write(f"{number} {stands}\n")
         sys.stdout.flush()
 
+    if sys.argv[4:] == ["withdraw"]:
+        for number in range(count):
+            await state.withdraw(f"{prefix}{number}", 4_000_000_000)
+            print(number, flush=True)
+        return
     for start in range(0, count, 8):
         await asyncio.gather(*(one(number) for number in range(start, min(start + 8, count))))
     await state.close()

@@ -211,6 +211,8 @@ async def test_a_locked_file_is_unavailable_quickly_and_serves_again_when_it_is_
             assert "locked" in str(refused)
             assert await state.pinned("s") == '"1"'
             assert await state.pinned("not seen") is None
+            await refused_quickly(lambda: state.withdraw("s", LATER))
+            assert await state.pinned("s", certain=True) == await state.pinned("s") == '"1"'
             hog.execute("ROLLBACK")
         assert await state.pin("t1", '"2"', LATER) in ('"1"', '"2"')
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pannier.errors import ConfigInvalid
-from pannier.state.base import SelectionStore, SessionStore
+from pannier.state.base import WITHDRAWN, SelectionStore, SessionStore
 from pannier.state.sqlite import SqliteState
 from tests.state.stores import LATER, opened, refused_quickly, rows
 
@@ -40,6 +40,50 @@ async def test_a_pin_outlives_the_process_that_made_it(path: Path) -> None:
     async with opened(path) as state:
         assert await state.pinned("s") == '"1"'
         assert await state.pin("s", '"2"', LATER) == '"1"'
+
+
+async def test_a_pin_that_was_withdrawn_stays_so(path: Path) -> None:
+    async with opened(path) as state:
+        store: SessionStore = state
+        await store.pin("s", '"1"', LATER)
+        await store.withdraw("s", LATER)
+        for certain in (False, True):
+            assert await store.pinned("s", certain=certain) == WITHDRAWN
+        assert await store.pin("s", '"1"', LATER + 1) == WITHDRAWN
+        await store.withdraw("s", LATER)
+        assert await store.pinned("other") is None
+    async with opened(path) as state:
+        assert await state.pinned("s") == await state.pin("s", '"2"', LATER) == WITHDRAWN
+
+
+async def test_what_was_never_pinned_can_be_withdrawn(path: Path) -> None:
+    async with opened(path) as state:
+        await state.withdraw("s", LATER)
+    async with opened(path) as state:
+        assert await state.pin("s", '"1"', LATER) == WITHDRAWN
+
+
+async def test_pins_and_withdrawals_at_once_end_withdrawn(path: Path) -> None:
+    async with opened(path) as one, opened(path) as other:
+        await asyncio.gather(
+            *(state.pin("s", f'"{number}"', LATER) for number in range(20) for state in (one, other)),
+            *(state.withdraw("s", LATER) for state in (other, one)),
+            *(state.pin("s", f'"{number}"', LATER) for number in range(20) for state in (one, other)),
+        )
+        for state in (one, other):
+            assert await state.pinned("s", certain=True) == await state.pinned("s") == WITHDRAWN
+
+
+async def test_a_withdrawal_is_written_once(path: Path) -> None:
+    async with opened(path) as state:
+        await state.pin("s", '"1"', LATER)
+        await state.withdraw("s", LATER)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("DELETE FROM pins")
+            connection.commit()
+        await state.withdraw("s", LATER)
+        assert await state.pinned("s", certain=True) == WITHDRAWN  # there is no way back, so memory is certain
+        assert rows(path, "pins") == 0
 
 
 async def test_a_selection_is_kept_by_its_digest(path: Path) -> None:
@@ -77,6 +121,8 @@ async def test_pins_are_answered_from_memory_once_they_were_seen(path: Path) -> 
             connection.commit()
         assert await state.pinned("s") == '"1"'
         assert await state.pin("s", '"2"', LATER) == '"1"'
+        assert await state.pinned("s", certain=True) is None
+        assert await state.pinned("s") is None
 
 
 async def test_what_left_the_bounded_memory_is_read_again(path: Path) -> None:
@@ -123,6 +169,34 @@ async def test_processes_that_pin_the_same_sessions_get_the_same_rows(path: Path
     assert outputs[0] == outputs[1] == outputs[2]
 
 
+async def test_every_withdrawal_that_was_answered_survives_kill_9_and_is_seen_by_who_remembers_the_pin(
+    path: Path,
+) -> None:
+    async with opened(path) as state:
+        for number in range(300):
+            await state.pin(f"s{number}", '"1"', LATER)
+        with pinning(path, "s", "1000000", "withdraw") as process:
+            assert process.stdout is not None
+            for _ in range(200):
+                number = int(process.stdout.readline())
+                assert await state.pinned(f"s{number}", certain=True) == WITHDRAWN
+            process.kill()
+            withdrawn = 200 + sum(line.endswith("\n") for line in process.stdout)
+        assert process.returncode == -9
+    async with opened(path) as state:
+        for number in range(withdrawn):
+            assert await state.pinned(f"s{number}") == WITHDRAWN
+
+
+async def test_a_withdrawal_by_another_process_is_seen_by_who_asks_to_be_certain(path: Path) -> None:
+    async with opened(path) as one, opened(path) as other:
+        await one.pin("s", '"1"', LATER)
+        await other.withdraw("s", LATER)
+        assert await one.pinned("s") == '"1"'
+        assert await one.pinned("s", certain=True) == WITHDRAWN
+        assert await one.pinned("s") == WITHDRAWN
+
+
 async def test_two_states_on_one_file_see_each_others_pins(path: Path) -> None:
     async with opened(path) as one, opened(path) as other:
         results = await asyncio.gather(*(state.pin("s", f'"{id(state)}"', LATER) for state in (one, other) * 10))
@@ -151,9 +225,10 @@ async def test_keeping_or_pinning_again_extends_the_expiry_and_never_shortens_it
     async with opened(path) as state:
         for expires in (100, 300, 200):
             await state.pin("s", '"1"', expires)
+            await state.withdraw("t", expires)
             await state.keep("d", b"b", expires)
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT expires FROM pins").fetchall() == [(300,)]
+        assert connection.execute("SELECT expires FROM pins").fetchall() == [(300,), (300,)]
         assert connection.execute("SELECT expires FROM selections").fetchall() == [(300,)]
 
 
@@ -169,6 +244,7 @@ async def test_before_open_and_after_close_it_is_unavailable(path: Path) -> None
     await state.close()
     await refused_quickly(lambda: state.pinned("s"))
     await refused_quickly(lambda: state.pin("s", '"1"', LATER))
+    await refused_quickly(lambda: state.withdraw("s", LATER))
     await state.open()
     assert await state.pinned("s") == '"1"'
     await state.close()

@@ -94,7 +94,7 @@ class ClientArchives:
                 return _precondition_failed(context)
 
     async def _answer(self, grant: Grant, conditions: Conditions, context: Context) -> Answered:
-        pinned = await self._archives.pinned(grant)
+        pinned = await self._archives.pinned(grant, certain=_relies_on_pin(conditions, context.method))
         try:
             reader = await self._archives.open(grant, _continued(conditions, context.method, pinned))
         except (SelectionRefused, FolderMissing):
@@ -141,6 +141,9 @@ class ClientArchives:
                         if stream is not None:
                             await stream.close()
                         continue
+                elif pinned != version.etag:
+                    # who holds a part from now on may hold it of either: no bare range can tell
+                    await self._archives.withdraw(grant)
             except BaseException:
                 if stream is not None:
                     await stream.close()
@@ -181,6 +184,13 @@ def _upgrade(grant: Grant, context: Context) -> Answer:
 
 def _is_bare_range(conditions: Conditions, method: str) -> bool:
     return method == "GET" and conditions.if_range is None and parse_range(conditions.range) is not None
+
+
+def _relies_on_pin(conditions: Conditions, method: str) -> bool:
+    """Whether nothing but the pin says which archive a range goes on with: no ``If-Range``, or one without an ETag."""
+    if method != "GET" or parse_range(conditions.range) is None:
+        return False
+    return conditions.if_range is None or parse_etag(conditions.if_range) is None
 
 
 def _continued(conditions: Conditions, method: str, pinned: str | None) -> str | None:

@@ -1,12 +1,13 @@
 """What a conditional or ranged request gets: the rules of RFC 9110 section 13, and our promise about resuming.
 
 No I/O in this module: header text, validators and a pin in, a :class:`Decision` out. The caller decides first and acts
-after; before it sends a decision for which :func:`pins` holds, it must have the ETag pinned in the state store.
+after; before it sends a decision for which :func:`pins` holds, it must have the ETag pinned in the state store, or, if
+another is pinned there, that pin withdrawn.
 
 RFC 9110 lets a server answer a bare Range (one without If-Range) from whatever it has now. Clients that resume so
 (``wget -c``, ``curl -C -``) would then join bytes of two archives. So a session remembers (*pins*) the first ETag it
-gave out, and a bare range is served only from that archive; where this cannot be known, the answer is a 409, because on
-a 200 such clients append and report success.
+gave out, and a bare range is served only from that archive, and only while the session has given out no other; where
+this cannot be known, the answer is a 409, because on a 200 such clients append and report success.
 """
 
 from __future__ import annotations
@@ -99,7 +100,10 @@ class NotPinned:
 
 @dataclass(frozen=True, slots=True)
 class PinnedTo:
-    """A session that began with ``etag`` (with its quotes); a pin is never replaced."""
+    """A session that began with ``etag`` (with its quotes), and gave out no other archive.
+
+    A pin is never replaced, only withdrawn: ``etag`` is then one that no archive has.
+    """
 
     etag: str
 
@@ -111,7 +115,7 @@ class ConflictReason(StrEnum):
     """Why a bare range cannot be served; the values are the problem types of the wire."""
 
     SELECTION_CHANGED = "selection-changed"
-    """The session began with an archive that is no more."""
+    """The session began with an archive that is no more, or has given out another one since."""
     RESUME_UNVERIFIED = "resume-unverified"
     """Nothing says which archive the client holds the beginning of."""
 

@@ -202,21 +202,31 @@ class Archives:
             on_changed=lambda: self._plans.forget(order, plan),
         )
 
-    async def pinned(self, grant: Grant) -> str | None:
-        """Return the ETag of the archive that the grant's session began with.
+    async def pinned(self, grant: Grant, *, certain: bool) -> str | None:
+        """Return the ETag of the archive that the grant's session began with, or that of none if it was withdrawn.
+
+        Where an archive is served because it is this one, the answer must be ``certain``, not from memory.
 
         Raises:
             StateUnavailable: It cannot be looked up.
         """
-        return await self._sessions.pinned(grant.session)
+        return await self._sessions.pinned(grant.session, certain=certain)
 
     async def pin(self, grant: Grant, etag: str) -> str:
-        """Tie the session to an archive, durably; return the ETag that stands, which may be an earlier one.
+        """Tie the session to an archive, durably; return the ETag that stands, which may be an earlier one or none's.
 
         Raises:
             StateUnavailable: It cannot be remembered, so nothing of the archive may be sent.
         """
         return await self._sessions.pin(grant.session, etag, grant.expires + _PIN_GRACE)
+
+    async def withdraw(self, grant: Grant) -> None:
+        """Tie the session to no archive any more, durably, before it gives out another than it is pinned to.
+
+        Raises:
+            StateUnavailable: It cannot be remembered, so nothing of the other archive may be sent.
+        """
+        await self._sessions.withdraw(grant.session, grant.expires + _PIN_GRACE)
 
     # -- both
 

@@ -5,25 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+WITHDRAWN = ""
+"""Stands for the ETag of a session that has given out more than one archive: that of no archive."""
+
 
 class SessionStore(Protocol):
-    """Which archive each session began with (design, promise 2). A pin is never replaced."""
+    """Which archive each session began with (design, promise 2). A pin is never replaced, only withdrawn."""
 
-    async def pinned(self, session: str) -> str | None:
-        """Return the ETag that a session is pinned to, or None.
+    async def pinned(self, session: str, *, certain: bool = False) -> str | None:
+        """Return the ETag that a session is pinned to, ``WITHDRAWN``, or None.
+
+        From memory it may be a pin that another process has withdrawn; where ``certain``, it is what stands now.
 
         Raises:
             StateUnavailable: It cannot be told now; nothing may be served that depends on it.
         """
 
     async def pin(self, session: str, etag: str, expires: int) -> str:
-        """Pin a session unless it is, and return the ETag it is pinned to: this one or an earlier one.
+        """Pin a session unless it is, and return what it is pinned to: this ETag, an earlier one, or ``WITHDRAWN``.
 
         Once this returns, the pin survives the death of the process. It is kept at least until ``expires`` (seconds
         since the epoch), or until the latest such time of several calls.
 
         Raises:
             StateUnavailable: It is not known whether the pin stands; asking again is safe.
+        """
+
+    async def withdraw(self, session: str, expires: int) -> None:
+        """Have a session pinned to no archive, for good: it is about to give out another than it is pinned to.
+
+        As durable as a pin, and kept as long.
+
+        Raises:
+            StateUnavailable: It is not known whether the pin was withdrawn; asking again is safe.
         """
 
 
@@ -69,6 +83,11 @@ class ChecksumStore(Protocol):
 
         ``path`` is where the content was found in its folder, for the log.
         """
+
+    def put_many(
+        self, volume_id: str, identities: Sequence[bytes], checksums: Sequence[int], paths: Sequence[bytes]
+    ) -> None:
+        """Keep many at once, as ``put``: about a microsecond for each."""
 
     def forget(self, volume_id: str, identity: bytes) -> None:
         """Drop a checksum; nothing happens if it is not known. Touches no disk."""

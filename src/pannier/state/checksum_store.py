@@ -163,17 +163,26 @@ class SqliteChecksums:
 
     def put(self, volume_id: str, identity: bytes, crc32: int, path: bytes = b"") -> None:
         """See ``ChecksumStore.put``."""
-        before = self._memory.exchange(volume_id, identity, crc32)
-        if before == crc32:
-            return
-        if before is not None:
-            self._mismatch(volume_id, path, before, crc32)
-        self._line(volume_id, identity, (crc32, path, before is not None))
+        self.put_many(volume_id, (identity,), (crc32,), (path,))
+
+    def put_many(
+        self, volume_id: str, identities: Sequence[bytes], checksums: Sequence[int], paths: Sequence[bytes]
+    ) -> None:
+        """See ``ChecksumStore.put_many``."""
+        rows: dict[bytes, _Row | None] = {}
+        kept = self._memory.exchange(volume_id, identities, checksums)
+        for identity, crc32, path, before in zip(identities, checksums, paths, kept, strict=True):
+            if before != crc32:
+                rows[identity] = (crc32, path, before is not None)
+                if before is not None:
+                    self._mismatch(volume_id, path, before, crc32)
+        if rows:
+            self._line(volume_id, rows)
 
     def forget(self, volume_id: str, identity: bytes) -> None:
         """See ``ChecksumStore.forget``."""
         self._memory.forget(volume_id, identity)
-        self._line(volume_id, identity, None)
+        self._line(volume_id, {identity: None})
 
     # -- what is known of it
 
@@ -210,7 +219,7 @@ class SqliteChecksums:
         for i in found.aged:  # so that it stays
             crc32 = found.checksums[i]
             assert crc32 is not None
-            self._line(volume_id, identities[i], (crc32, b"", True))
+            self._line(volume_id, {identities[i]: (crc32, b"", True)})
         return found.checksums
 
     def _look(self, work: Callable[[sqlite3.Connection], ResultT]) -> ResultT | None:
@@ -229,16 +238,16 @@ class SqliteChecksums:
 
     # -- writing
 
-    def _line(self, volume_id: str, identity: bytes, row: _Row | None) -> None:
+    def _line(self, volume_id: str, rows: Mapping[bytes, _Row | None]) -> None:
         with self._changed:
             if self._number_waiting >= _MOST_WAITING or self._closing:
-                self._dropped += 1
+                self._dropped += len(rows)
                 return
             waiting = self._waiting.setdefault(volume_id, {})
-            before = len(waiting)
-            waiting[identity] = row
+            before, were = len(waiting), self._number_waiting
+            waiting.update(rows)
             self._number_waiting += len(waiting) - before
-            if self._number_waiting in (1, SLICE):
+            if not were or were < SLICE <= self._number_waiting:
                 self._changed.notify_all()
 
     def _run(self) -> None:
@@ -314,7 +323,7 @@ class SqliteChecksums:
                 with self._changed:
                     newer = identity in self._waiting.get(volume_id, ())
                 if not newer:
-                    self._line(volume_id, identity, row)
+                    self._line(volume_id, {identity: row})
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
         """Come below the limit, which may be lower than at the last start, in small slices."""

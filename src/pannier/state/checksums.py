@@ -44,19 +44,27 @@ class ChecksumMemory:
 
     def put(self, volume_id: str, identity: bytes, crc32: int, path: bytes = b"") -> None:
         """See ``ChecksumStore.put``; the one used longest ago makes room."""
-        self.exchange(volume_id, identity, crc32)
+        self.exchange(volume_id, (identity,), (crc32,))
 
-    def exchange(self, volume_id: str, identity: bytes, crc32: int) -> int | None:
-        """Put a checksum in, and return the one that was kept until now."""
-        if not 0 <= crc32 <= 0xFFFFFFFF:
-            raise ValueError(f"{crc32} is no CRC-32")
-        key = (volume_id, identity)
+    def put_many(
+        self, volume_id: str, identities: Sequence[bytes], checksums: Sequence[int], paths: Sequence[bytes]
+    ) -> None:
+        """See ``ChecksumStore.put_many``."""
+        self.exchange(volume_id, identities, checksums)
+
+    def exchange(self, volume_id: str, identities: Sequence[bytes], checksums: Sequence[int]) -> list[int | None]:
+        """Put checksums in, and return those that were kept until now."""
+        if checksums and not (min(checksums) >= 0 and max(checksums) <= 0xFFFFFFFF):
+            raise ValueError(f"{max(checksums)} is no CRC-32")
         with self._lock:
-            before = self._known.get(key)
-            self._known[key] = crc32
-            self._known.move_to_end(key)
-            if len(self._known) > self._most:
-                self._known.popitem(last=False)
+            known = self._known
+            keys = [(volume_id, identity) for identity in identities]
+            before = list(map(known.get, keys))
+            for key, crc32 in zip(keys, checksums, strict=True):
+                known[key] = crc32
+                known.move_to_end(key)
+            while len(known) > self._most:
+                known.popitem(last=False)
         return before
 
     def forget(self, volume_id: str, identity: bytes) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pannier.errors import ConfigInvalid, StateUnavailable
+from pannier.state.base import WITHDRAWN
 from pannier.state.database import MOUNTS, PATIENCE, Database, Schema
 from pannier.state.writer import DEADLINE, GroupWriter, ResultT, Work
 
@@ -41,7 +42,8 @@ class SqliteState:
     """Sessions and selections in one file (``SessionStore``, ``SelectionStore``).
 
     A pin is answered when its transaction is committed: it survives ``kill -9``, though not a power cut (WAL with
-    ``synchronous=NORMAL``). Pins that were seen are answered from memory, ``most_pins`` of them (about 400 bytes each).
+    ``synchronous=NORMAL``). Pins that were seen are answered from memory, ``most_pins`` of them (about 400 bytes each),
+    unless it must be certain that no other process has withdrawn them.
     Whatever happens to the file, calls end within ``deadline`` seconds, with ``StateUnavailable`` if need be, and work
     again once the cause has gone.
 
@@ -89,13 +91,17 @@ class SqliteState:
         if writer is not None:
             await writer.close()
 
-    async def pinned(self, session: str) -> str | None:
+    async def pinned(self, session: str, *, certain: bool = False) -> str | None:
         """See ``SessionStore.pinned``."""
-        if seen := self._recall(session):
+        seen = self._recall(session)
+        if seen and (not certain or seen[0] == WITHDRAWN):
             return seen[0]
         key = _key(session)
         row, generation = await self._ask(lambda connection: _pin_row(connection, key), writes=False)
-        return None if row is None else self._remember(session, row, generation)
+        if row is None:
+            self._seen.pop(session, None)
+            return None
+        return self._remember(session, row, generation)
 
     async def pin(self, session: str, etag: str, expires: int) -> str:
         """See ``SessionStore.pin``."""
@@ -117,6 +123,27 @@ class SqliteState:
 
         row, generation = await self._ask(work, writes=True)
         return self._remember(session, row, generation)
+
+    async def withdraw(self, session: str, expires: int) -> None:
+        """See ``SessionStore.withdraw``."""
+        expires = min(expires, _LAST)
+        seen = self._recall(session)
+        if seen and seen[0] == WITHDRAWN and seen[1] >= expires:
+            return
+        key = _key(session)
+
+        def work(connection: sqlite3.Connection) -> tuple[str, int]:
+            connection.execute(
+                "INSERT INTO pins (session, etag, expires) VALUES (?, ?, ?) "
+                "ON CONFLICT (session) DO UPDATE SET etag = excluded.etag, expires = max(expires, excluded.expires)",
+                (key, WITHDRAWN, expires),
+            )
+            row = _pin_row(connection, key)
+            assert row is not None, "a row that was inserted or was there"
+            return row
+
+        row, generation = await self._ask(work, writes=True)
+        self._remember(session, row, generation)
 
     async def keep(self, digest: str, body: bytes, expires: int) -> None:
         """See ``SelectionStore.keep``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -69,12 +69,16 @@ class Hashing:
         shape.checksums.put(number, crc)
         self.learnt(place, shape, (number,))
 
-    def learnt(self, place: Place, shape: Shape, numbers: Iterable[int]) -> None:
+    def learnt(self, place: Place, shape: Shape, numbers: Sequence[int]) -> None:
         """Keep what the shape's checksums were told of entries: as ``learn``, of many."""
-        entries, crc32_of = shape.layout.entries, shape.checksums.values.__getitem__
-        for number in numbers:
-            if number not in shape.unsettled:
-                self._store.put(place.volume.id, entries.identity(number), crc32_of(number), entries.path(number))
+        entries = shape.layout.entries
+        kept = [number for number in numbers if number not in shape.unsettled] if shape.unsettled else numbers
+        self._store.put_many(
+            place.volume.id,
+            [entries.identity(number) for number in kept],
+            [shape.checksums.values[number] for number in kept],
+            [entries.path(number) for number in kept],
+        )
 
     def unlearn(self, place: Place, shape: Shape, number: int) -> None:
         """Forget a checksum; from any thread."""
