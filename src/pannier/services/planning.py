@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pannier.archive.entries import Entries
-from pannier.archive.etag import archive_etag
 from pannier.archive.formats import ZIP, Format
-from pannier.archive.plan import Checksums, Plan, Shape
-from pannier.dto.archives import LayoutPolicy
+from pannier.archive.plan import Plan, Shape
 from pannier.dto.selections import Selection
 from pannier.errors import Busy, LimitExceeded
 from pannier.services.clocks import Clock
 from pannier.services.selecting import roots, rules
+from pannier.services.shaping import planned_unsettled, shape_of
 from pannier.services.walking import Progress, Walk, WalkCancelled, WalkLimits
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
@@ -315,34 +314,11 @@ class Plans:
         )
 
     def _other_shape(self, order: Order, plan: Plan, stored: Format) -> Shape:
-        shape = plan.demand()
-        return self._shape(
-            order, stored, plan.entries, _in_order_of(plan.entries, shape.layout.entries, shape.unsettled)
-        )
+        return self._shape(order, stored, plan.entries, planned_unsettled(plan))
 
     def _shape(self, order: Order, format: Format, entries: Entries, unsettled: frozenset[int]) -> Shape:
-        plain = order.selection.layout is LayoutPolicy.PLAIN
-        late_above = None if plain else self._settings.late_checksum_above
-        layout = format.layout(entries, late_above)
-        shaping = {"links": str(order.selection.links)}
-        if format.has_checksums:
-            shaping["late_checksum_above"] = str(late_above)
-        etag = archive_etag(
-            format.name,
-            format.version,
-            shaping,
-            order.place.volume.identity_scheme,
-            layout.entries,
-        )
-        unsettled = _in_order_of(layout.entries, entries, unsettled)
-        return Shape(
-            format=format,
-            layout=layout,
-            etag=etag,
-            last_modified=entries.newest_ns() // 1_000_000_000,
-            checksums=Checksums(layout.entries),
-            unsettled=unsettled,
-        )
+        scheme = order.place.volume.identity_scheme
+        return shape_of(format, order.selection, self._settings.late_checksum_above, scheme, entries, unsettled)
 
     # -- remembering
 
@@ -419,14 +395,6 @@ def _by_directory(entries: Entries) -> Iterator[tuple[bytes, list[bytes], list[b
         expected.append(entries.identity(number))
     if names:
         yield directory, names, expected
-
-
-def _in_order_of(entries: Entries, others: Entries, numbers: frozenset[int]) -> frozenset[int]:
-    """Return the numbers that some of ``others`` have among ``entries``, which are the same in another order."""
-    if not numbers or entries is others:
-        return numbers
-    paths = {others.path(number) for number in numbers}
-    return frozenset(number for number, path in enumerate(entries.paths()) if path in paths)
 
 
 def _seen(task: asyncio.Task[Any]) -> None:
