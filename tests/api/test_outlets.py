@@ -63,7 +63,7 @@ async def serving(send: Send, *, socket_outlet: bool = True) -> AsyncIterator[in
         try:
             await send(outlet)
         finally:
-            await outlet.close()
+            outlet.close()
         await response.write_eof()
         return response
 
@@ -241,7 +241,7 @@ async def test_a_paced_outlet_keeps_its_rate(file: Path) -> None:
             sent.append((time.monotonic(), span.length))
             return span.length
 
-        async def close(self) -> None:
+        def close(self) -> None:
             pass
 
     outlet = PacedOutlet(Recorder(), 2_000_000)

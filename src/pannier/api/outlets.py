@@ -53,7 +53,7 @@ class Outlet(Protocol):
     async def copy(self, span: FileSpan) -> int:
         """Send a run of bytes of a file and return how many there were; the run may end early where the file does."""
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give the connection back, for the next request on it."""
 
 
@@ -76,7 +76,7 @@ class TransportOutlet:
             offset += len(data)
         return offset - span.offset
 
-    async def close(self) -> None:
+    def close(self) -> None:
         pass
 
 
@@ -106,8 +106,8 @@ class PacedOutlet:
                 break
         return done
 
-    async def close(self) -> None:
-        await self._outlet.close()
+    def close(self) -> None:
+        self._outlet.close()
 
     async def _pace(self, length: int) -> None:
         """Wait until ``length`` more bytes may go."""
@@ -170,7 +170,7 @@ class SocketOutlet:
             await self._acknowledged(offset - copied_from)
         return offset - span.offset
 
-    async def close(self) -> None:
+    def close(self) -> None:
         self._socket.close()
         if not self._transport.is_closing():
             self._transport.set_write_buffer_limits()

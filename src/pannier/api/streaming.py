@@ -136,7 +136,9 @@ class StreamResponse:
             else:
                 _log.exception("download broken off", request=context.id, sent=sent, length=self.length)
         finally:
-            await self.stream.close()
-            if outlet is not None:
-                await outlet.close()
+            try:
+                await self.stream.close()
+            finally:
+                if outlet is not None:
+                    outlet.close()
         return response

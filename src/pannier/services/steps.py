@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from pannier.archive.entries import Entry, Kind
@@ -73,3 +73,30 @@ def merged(held: list[Run], others: list[tuple[bytes, bytes, Found]], prefix: by
             yield run.cut(start, len(names))
     for _, name, found in others[at:]:
         yield prefix + name, found
+
+
+class Steps:
+    """What a directory gives to a walk, one step after the other; true while there is any.
+
+    ``source`` is where the directory really is; None for what is no directory.
+    """
+
+    def __init__(self, source: bytes | None, steps: Iterator[Step]) -> None:
+        self.source = source
+        self._steps = steps
+        self._next = next(steps, None)
+
+    def __bool__(self) -> bool:
+        return self._next is not None
+
+    def take(self) -> Step | None:
+        """Return the next step, None after the last."""
+        step = self._next
+        if step is not None:
+            self._next = next(self._steps, None)
+        return step
+
+    def close(self) -> None:
+        """End what lists the directory."""
+        if isinstance(self._steps, Generator):
+            self._steps.close()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from operator import itemgetter
 
 from pannier.archive.entries import Entries, EntriesBuilder, Kind
@@ -22,7 +22,7 @@ from pannier.dto.paths import to_text
 from pannier.errors import LimitExceeded, Offence, OffenceCode, show
 from pannier.services.clocks import Clock
 from pannier.services.selecting import Rules, ancestors
-from pannier.services.steps import Run, Step, climbs, entry_of, merged, path_order
+from pannier.services.steps import Run, Step, Steps, climbs, entry_of, merged, path_order
 from pannier.volumes.base import Folder, Found, Refused
 
 _SETTLE_ROUNDS = 3
@@ -149,32 +149,32 @@ class Walk:
 
     def _expand(self, path: bytes, found: Found) -> None:
         """Add a file, or a directory with all below it, in path order."""
-        pending: list[Iterator[Step]] = [iter([(path, found)])]
-        above: list[bytes] = []  # where the directories of ``pending[1:]`` really are
-        while pending:
-            if (step := next(pending[-1], None)) is None:
-                pending.pop()
-                if above:
-                    above.pop()
-                continue
-            if isinstance(step, Run):
-                self._add_files(step)
-                continue
-            path, found = step
-            if found.stat.kind is not Kind.DIRECTORY:
-                self._add(path, found)
-                continue
-            if found.source in above:
-                self._offend(path, OffenceCode.LINK_LOOP, "the link leads back to a directory above it")
-                continue
-            children = self._list(path, found)
-            first = next(children, None)
-            if first is not None:
-                self._check_depth(path)
-                pending.append(chain((first,), children))
-                above.append(found.source)
-            elif path:
-                self._add(path, found)
+        pending = [Steps(None, iter([(path, found)]))]
+        try:
+            while pending:
+                if (step := pending[-1].take()) is None:
+                    pending.pop()
+                elif isinstance(step, Run):
+                    self._add_files(step)
+                elif step[1].stat.kind is not Kind.DIRECTORY:
+                    self._add(*step)
+                else:
+                    self._enter(*step, pending)
+        finally:  # at once: whatever ends the walk, no directory waits open for the garbage collector
+            for steps in pending:
+                steps.close()
+
+    def _enter(self, path: bytes, found: Found, pending: list[Steps]) -> None:
+        """Go on with what is in a directory, or take it as an empty one."""
+        if any(found.source == above.source for above in pending):
+            self._offend(path, OffenceCode.LINK_LOOP, "the link leads back to a directory above it")
+            return
+        children = Steps(found.source, self._list(path, found))
+        if children:
+            pending.append(children)
+            self._check_depth(path)
+        elif path:
+            self._add(path, found)
 
     def _list(self, path: bytes, directory: Found) -> Iterator[Step]:
         """What a directory gives to the archive, in path order.
@@ -187,24 +187,25 @@ class Walk:
         held: list[Run] = []
         others: list[tuple[bytes, bytes, Found]] = []
         try:
-            batches = self._folder.scan(directory.source).batches()
-            while True:
-                looked_ns = self._clock.now_ns()
-                if (batch := next(batches, None)) is None:
-                    break
-                self._count()
-                files = batch.files if spare else self._without_omitted(prefix, batch.files)
-                taken = self._take_others(prefix, batch.others)
-                self._count()
-                self._counted(files, len(others) + len(taken))
-                names += files.names, [name for _, name, _ in taken]
-                siblings.add([*files.names, *names[-1]])
-                others += taken
-                run = Run(prefix, source, files, looked_ns)
-                if others:
-                    held.append(run)
-                elif files.names:
-                    yield run
+            with closing(self._folder.scan(directory.source)) as listing:
+                batches = listing.batches()
+                while True:
+                    looked_ns = self._clock.now_ns()
+                    if (batch := next(batches, None)) is None:
+                        break
+                    self._count()
+                    files = batch.files if spare else self._without_omitted(prefix, batch.files)
+                    taken = self._take_others(prefix, batch.others)
+                    self._count()
+                    self._counted(files, len(others) + len(taken))
+                    names += files.names, [name for _, name, _ in taken]
+                    siblings.add([*files.names, *names[-1]])
+                    others += taken
+                    run = Run(prefix, source, files, looked_ns)
+                    if others:
+                        held.append(run)
+                    elif files.names:
+                        yield run
         except Refused as refusal:
             self._walked.offences.append(replace(refusal.offence, path=path or b"."))
         self._look_at_names(path, names, siblings)
@@ -380,12 +381,11 @@ class Walk:
                     continue
                 if found.stat.kind is not entry.kind:
                     gone.add(number)
-                    continue
-                if found.stat.identity != entry.identity:
+                elif found.stat.identity != entry.identity:
                     again = entry_of(entry.path, replace(found, source=entry.source))
                     entries.put(number, again)
                     self._progress.bytes += again.size - entry.size if entry.kind is Kind.FILE else 0
-                if self._clock.is_young(found.stat.changed_ns):
+                if number not in gone and self._clock.is_young(found.stat.changed_ns):
                     still_young.append(number)
             young = still_young
         self._walked.unsettled = frozenset(young)

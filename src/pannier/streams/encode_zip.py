@@ -58,9 +58,10 @@ _Call = Callable[[], _Group | _Block]
 async def deflated_zip(work: Work) -> AsyncGenerator[bytes, None]:
     """Give the archive: what holds the content, then the directory of it."""
     directory = _Directory(work.shape)
-    folder = await work.readers.run(work.place.open)
-    reader = folder.whole_reader()
+    held: list[tuple[Folder, WholeReader]] = []  # filled by the thread: what it opened is closed whatever happens
     try:
+        await work.readers.run(_enter, work, held)
+        ((folder, reader),) = held
         offset = begin = crc = packed = 0
         async with aclosing(in_order(_calls(work, folder, reader), work.packers, work.ahead)) as pieces:
             async for piece in pieces:
@@ -83,7 +84,8 @@ async def deflated_zip(work: Work) -> AsyncGenerator[bytes, None]:
                 offset += len(data)
                 yield data
     finally:
-        await work.readers.surely(_close, reader, folder)
+        for folder, reader in held:
+            await work.readers.surely(_close, reader, folder)
     at = offset
     for start in range(0, len(directory), _DIRECTORY_ENTRIES):
         data = await work.packers.run(directory.headers, start, min(start + _DIRECTORY_ENTRIES, len(directory)))
@@ -161,6 +163,11 @@ async def _calls(work: Work, folder: Folder, reader: WholeReader) -> AsyncGenera
         start = stop
 
 
+def _enter(work: Work, held: list[tuple[Folder, WholeReader]]) -> None:
+    folder = work.place.open()
+    held.append((folder, folder.whole_reader()))
+
+
 def _close(reader: WholeReader, folder: Folder) -> None:
     reader.close()
     folder.close()
@@ -169,14 +176,21 @@ def _close(reader: WholeReader, folder: Folder) -> None:
 async def _blocks(work: Work, folder: Folder, number: int) -> AsyncGenerator[_Call, None]:
     """Read a large file from one end to the other, and give its blocks to be packed."""
     entry = work.shape.entry(number)
-    source = await work.readers.run(folder.open, entry.source, entry.identity, entry.path)
+    opened: list[Source] = []  # filled by the thread: what it opened for who was cancelled is closed all the same
     try:
+        await work.readers.run(_open, folder, entry, opened)
+        (source,) = opened
         for start in range(0, entry.size, deflate.BLOCK):
             stop = min(start + deflate.BLOCK, entry.size)
             data = await work.readers.run(_read, source, entry, start, stop)
             yield partial(_pack_block, number, data, start == 0, stop == entry.size)
     finally:
-        await work.readers.surely(source.close)
+        for source in opened:
+            await work.readers.surely(source.close)
+
+
+def _open(folder: Folder, entry: Entry, opened: list[Source]) -> None:
+    opened.append(folder.open(entry.source, entry.identity, entry.path))
 
 
 def _read(source: Source, entry: Entry, start: int, stop: int) -> bytes:

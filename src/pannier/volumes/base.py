@@ -9,7 +9,7 @@ for a link meanwhile.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -95,6 +95,11 @@ class Listing:
     def batches(self) -> Iterator[Batch]:
         """Go through it in batches of at most some thousand; one may be empty while more are being found."""
         return iter(self._batches)
+
+    def close(self) -> None:
+        """Let go of the directory, if it was not gone through to its end. Idempotent."""
+        if isinstance(self._batches, Generator):
+            self._batches.close()
 
     def __iter__(self) -> Iterator[tuple[bytes, Found | Offence]]:
         prefix = self._source + b"/" if self._source else b""
