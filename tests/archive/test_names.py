@@ -25,8 +25,9 @@ from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection
 from pannier.errors import OffenceCode
 from pannier.services.clocks import Clock
+from pannier.services.progress import Progress, WalkLimits
 from pannier.services.selecting import rules
-from pannier.services.walking import Progress, Walk, WalkLimits
+from pannier.services.walking import Walk
 from pannier.volumes.memory import MemoryVolume
 from tests.archive.strategies import PURE, components, trees, tricky_components, tricky_trees
 

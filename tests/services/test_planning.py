@@ -12,7 +12,7 @@ from pannier.archive.plan import Plan
 from pannier.dto.archives import LayoutPolicy, LinkPolicy
 from pannier.errors import Busy, FolderMissing, LimitExceeded, VolumeFailed
 from pannier.services.planning import Order, Plans
-from pannier.services.walking import Progress, WalkLimits
+from pannier.services.progress import Progress, WalkLimits
 from pannier.volumes.memory import MemoryVolume
 from tests.dto.examples import FOLDER
 from tests.services.watched import PATIENCE, CoarseVolume, Hands, Watched, grow, memory, names, order, plan, planner

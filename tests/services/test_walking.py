@@ -12,7 +12,7 @@ from pannier.archive.names import Clash, Rename
 from pannier.archive.plan import Omitted, Renamed, Warned
 from pannier.dto.archives import LinkPolicy
 from pannier.errors import FolderMissing, InvalidRequest, LimitExceeded, OffenceCode, SelectionRefused
-from pannier.services.walking import Progress, WalkLimits
+from pannier.services.progress import Progress, WalkLimits
 from pannier.volumes.memory import MemoryVolume
 from tests.dto.examples import FOLDER
 from tests.services.watched import CoarseVolume, Hands, Watched, grow, memory, names, order, plan, planner, refused

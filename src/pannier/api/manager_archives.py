@@ -17,7 +17,7 @@ from pannier.dto.archives import ArchivePlanRequest, ArchiveTokenRequest, Archiv
 from pannier.dto.json import dumps
 from pannier.errors import PannierError
 from pannier.services.archives import Archives
-from pannier.services.walking import Progress
+from pannier.services.progress import Progress
 
 NDJSON = "application/x-ndjson"
 _EVERY = 0.5

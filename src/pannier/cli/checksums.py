@@ -162,7 +162,7 @@ async def _read(
     from pannier.server import HASH_THREADS, checksum_store
     from pannier.services.checksumming import Checksumming
     from pannier.services.planning import Plans, PlanSettings
-    from pannier.services.walking import WalkLimits
+    from pannier.services.progress import WalkLimits
     from pannier.streams.hashing import Hashing, Place
     from pannier.streams.workers import Workers
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,17 +14,17 @@ from pannier.archive.entries import Entries
 from pannier.archive.formats import ZIP, Format
 from pannier.archive.plan import Plan, Shape
 from pannier.dto.selections import Selection
-from pannier.errors import Busy, LimitExceeded
+from pannier.errors import Busy
+from pannier.services.agreement import agrees_with
 from pannier.services.clocks import Clock
+from pannier.services.progress import Progress, WalkLimits
 from pannier.services.selecting import roots, rules
 from pannier.services.shaping import planned_unsettled, shape_of
-from pannier.services.walking import Progress, Walk, WalkCancelled, WalkLimits
+from pannier.services.walking import Walk
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
-from pannier.volumes.base import Refused
 
 _BUSY_RETRY = 5
-_LOOKED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,9 +257,9 @@ class Plans:
         running.progress.cancelled.set()
 
     async def _check(self, order: Order, remembered: _Remembered) -> bool:
-        began = time.monotonic()
+        began, limit = time.monotonic(), self._settings.walk.seconds
         try:
-            agrees = await self._workers.run(self._agrees, order.place, remembered.plan)
+            agrees = await self._workers.run(agrees_with, order.place, remembered.plan, limit, self._closing)
         finally:
             remembered.checking = None
         if agrees:
@@ -267,27 +267,6 @@ class Plans:
         else:
             self.forget(order, remembered.plan)
         return agrees
-
-    def _agrees(self, place: Place, plan: Plan) -> bool:
-        """Whether every entry still has its identity; blocks."""
-        until = time.monotonic() + (limit := self._settings.walk.seconds)
-        folder = place.open()
-        try:
-            for directory, names, expected in _by_directory(plan.entries):
-                if folder.identities(directory, names) != expected:
-                    return False
-                if self._closing.is_set():
-                    raise WalkCancelled
-                if (over := time.monotonic() - until) > 0:
-                    measured = round(limit + over, 1)
-                    raise LimitExceeded(
-                        "seconds of planning", measured=measured, limit=limit, setting="limits.plan-seconds"
-                    )
-            return True
-        except Refused:
-            return False
-        finally:
-            folder.close()
 
     def _make(self, order: Order, progress: Progress) -> Plan:
         progress.began = time.monotonic()
@@ -380,21 +359,6 @@ class Plans:
 def _weight(plan: Plan) -> int:
     """How much a plan holds, in entries and what is like them."""
     return len(plan.entries) + len(plan.offences) + len(plan.omitted)
-
-
-def _by_directory(entries: Entries) -> Iterator[tuple[bytes, list[bytes], list[bytes]]]:
-    """Give the entries by the directories in which they really are: the names and identities of some at a time."""
-    directory, names, expected = b"", list[bytes](), list[bytes]()
-    for number in range(len(entries)):
-        parent, _, name = entries.source(number).rpartition(b"/")
-        if names and (parent != directory or len(names) >= _LOOKED_AT_ONCE):
-            yield directory, names, expected
-            names, expected = [], []
-        directory = parent
-        names.append(name)
-        expected.append(entries.identity(number))
-    if names:
-        yield directory, names, expected
 
 
 def _seen(task: asyncio.Task[Any]) -> None:

@@ -6,8 +6,6 @@ Entries come in path order, each once however often the selection names it.
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -21,42 +19,12 @@ from pannier.dto.archives import LinkPolicy
 from pannier.dto.paths import to_text
 from pannier.errors import LimitExceeded, Offence, OffenceCode, show
 from pannier.services.clocks import Clock
+from pannier.services.progress import Progress, WalkCancelled, WalkLimits
 from pannier.services.selecting import Rules, ancestors
 from pannier.services.steps import Run, Step, Steps, climbs, entry_of, merged, path_order
 from pannier.volumes.base import Folder, Found, Refused
 
 _SETTLE_ROUNDS = 3
-
-
-class WalkCancelled(Exception):
-    """Nobody waits for the walk any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class WalkLimits:
-    """What a walk may cost: entries, components of a path, seconds."""
-
-    entries: int = 2_000_000
-    depth: int = 100
-    seconds: float = 120.0
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a walk is; written by its thread, read by anyone."""
-
-    entries: int = 0
-    bytes: int = 0
-    began: float = field(default_factory=time.monotonic)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    named: threading.Event = field(default_factory=threading.Event)
-    """Set once every path of the selection itself was looked up."""
-    offences: list[Offence] = field(default_factory=list)
-    """What is refused so far, in the order in which it was found."""
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
 
 
 @dataclass(slots=True)

@@ -1,0 +1,40 @@
+"""How far a walk is, how far it may go, and that it may be told to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from pannier.errors import Offence
+
+
+class WalkCancelled(Exception):
+    """Nobody waits for the walk any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalkLimits:
+    """What a walk may cost: entries, components of a path, seconds."""
+
+    entries: int = 2_000_000
+    depth: int = 100
+    seconds: float = 120.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a walk is; written by its thread, read by anyone."""
+
+    entries: int = 0
+    bytes: int = 0
+    began: float = field(default_factory=time.monotonic)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    named: threading.Event = field(default_factory=threading.Event)
+    """Set once every path of the selection itself was looked up."""
+    offences: list[Offence] = field(default_factory=list)
+    """What is refused so far, in the order in which it was found."""
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
