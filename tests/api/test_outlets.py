@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import resource
 import socket
 import time
 import zlib
@@ -210,13 +211,14 @@ async def test_a_client_that_leaves_ends_the_sending(file: Path) -> None:
     assert isinstance(error, ConnectionError | asyncio.CancelledError)
 
 
-async def test_a_file_that_cannot_be_read_is_no_failure_of_the_client(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quiet", [False, True])
+async def test_a_file_that_cannot_be_read_is_no_failure_of_the_client(tmp_path: Path, quiet: bool) -> None:
     raised: list[BaseException] = []
 
     async def send(outlet: Outlet) -> None:
         fd = os.open(tmp_path, os.O_RDONLY)  # a directory: reading it is an error
         try:
-            await outlet.copy(FileSpan(fd, 0, len(DATA), b"file", Fed().feed, Fed().passed))
+            await outlet.copy(FileSpan(fd, 0, len(DATA), b"file", Fed().feed, Fed().passed, quiet))
         except SourceUnreadable as error:
             raised.append(error)
         os.close(fd)
@@ -226,6 +228,36 @@ async def test_a_file_that_cannot_be_read_is_no_failure_of_the_client(tmp_path: 
         with suppress(OSError):
             await asyncio.to_thread(fetch, port)
     assert [str(error) for error in raised] == ["'file' cannot be read: Is a directory"]
+
+
+async def test_without_a_free_descriptor_a_response_goes_through_the_transport() -> None:
+    workers = Workers("test", 1)
+    taken: list[SocketOutlet | None] = []
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = len(DATA)
+        await response.prepare(request)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # what is open stays so
+        try:
+            taken.append(await SocketOutlet.take(request, workers))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await TransportOutlet(response, workers).write(DATA)
+        await response.write_eof()
+        return response
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        (body,) = await asyncio.to_thread(fetch, runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+        await workers.close()
+    assert taken == [None]
+    assert body == DATA
 
 
 async def test_a_paced_outlet_keeps_its_rate(file: Path) -> None:

@@ -26,18 +26,19 @@ from typing import Protocol
 
 from aiohttp import web
 
-from pannier.errors import SourceUnreadable
 from pannier.streams.base import FileSpan
 from pannier.streams.workers import Workers
 
 _PIECE = 256 * 1024
 """Bytes of a file that are read, hashed and sent at once: they stay in the processor's cache."""
 _SMALL = 32 * 1024
+"""Bytes that the event loop itself gives to the socket."""
 _BURST = 0.05
 """Seconds that a thread goes on for one client that takes all it is given."""
 _PATIENCE_MS = 2
 """Milliseconds that a thread waits for a full socket before it hands the waiting to the event loop."""
 _LEAST_PACED = 16 * 1024
+"""Bytes that leave at once even at the lowest rate."""
 _COPIED_TAIL = 16 * 1024 * 1024
 """Last bytes of a run that are copied after the rest went by ``sendfile``: more than the queues of both ends usually
 hold (4 and 6 MiB), so that no page is referenced any more when they are through, not even by a client on this host."""
@@ -69,7 +70,7 @@ class TransportOutlet:
     async def copy(self, span: FileSpan) -> int:
         offset, stop = span.offset, span.offset + span.length
         while offset < stop:
-            data = await self._workers.run(_read, span, offset, min(_PIECE, stop - offset))
+            data = await self._workers.run(span.read, offset, min(_PIECE, stop - offset))
             if not data:
                 break
             await self._response.write(data)
@@ -141,8 +142,12 @@ class SocketOutlet:
         transport.set_write_buffer_limits(0)
         await request.writer.drain()
         if transport.is_closing():
-            raise ConnectionResetError(errno.ECONNRESET, "the client left")
-        copy = socket.socket(shared.family, shared.type, shared.proto, fileno=os.dup(shared.fileno()))
+            raise _left()
+        try:
+            copy = shared.dup()
+        except OSError:  # no descriptor is left: the transport needs none
+            transport.set_write_buffer_limits()
+            return None
         copy.setblocking(False)
         return cls(transport, copy, workers)
 
@@ -179,39 +184,35 @@ class SocketOutlet:
 
     def _send(self, data: bytes, at: int) -> int:
         """Send from ``at`` on while the socket takes it; return where it stopped."""
-        view = memoryview(data)
-        until = time.monotonic() + _BURST
-        while at < len(data):
-            try:
-                at += self._socket.send(view[at:])
-            except BlockingIOError:
-                if time.monotonic() > until or not self._poll.poll(_PATIENCE_MS):
-                    break
-        return at
+        return at + self._offer(memoryview(data)[at:], time.monotonic() + _BURST)
 
     def _copy(self, span: FileSpan, offset: int, stop: int) -> tuple[int, bool]:
         """Read, send and feed one buffer after the other; return where it stopped, and whether the file ended."""
         buffer = _threads.buffer
         until = time.monotonic() + _BURST
         while offset < stop:
-            got = _read_into(span, buffer[: min(_PIECE, stop - offset)], offset)
+            got = span.read_into(buffer[: min(_PIECE, stop - offset)], offset)
             if not got:
                 return offset, True
-            sent = 0
-            try:
-                while sent < got:
-                    try:
-                        sent += self._socket.send(buffer[sent:got])
-                    except BlockingIOError:
-                        if time.monotonic() > until or not self._poll.poll(_PATIENCE_MS):
-                            return offset + sent, False
-            finally:
-                if sent:
-                    span.feed(buffer[:sent])
+            sent = self._offer(buffer[:got], until)
+            span.feed(buffer[:sent])
             offset += sent
-            if time.monotonic() > until:
+            if sent < got or time.monotonic() > until:
                 break
         return offset, False
+
+    def _offer(self, data: memoryview, until: float) -> int:
+        """Send what the socket takes, waiting a little for more room until ``until``; return how much it took."""
+        sent = 0
+        while sent < len(data):
+            try:
+                sent += self._socket.send(data[sent:])
+            except BlockingIOError:
+                if time.monotonic() > until or not self._poll.poll(_PATIENCE_MS):
+                    break
+            except OSError as error:  # a time-out or a lost route, too
+                raise _left() from error
+        return sent
 
     # -- without copying
 
@@ -236,9 +237,9 @@ class SocketOutlet:
                     break
                 continue
             except OSError as error:
-                if error.errno in _SOCKET_GONE:
-                    raise
-                raise SourceUnreadable(span.path, error.strerror or "it cannot be read") from error
+                if error.errno in _CONNECTION_LOST:
+                    raise _left() from error
+                return offset, True  # no file for this: copying is, or finds out what is wrong with it
             if not sent:  # the copying that follows finds that out once more, and tells it
                 return offset, True
             offset += sent
@@ -252,7 +253,7 @@ class SocketOutlet:
         """
         while _unacknowledged(self._socket) > copied:
             if self._transport.is_closing():
-                raise ConnectionResetError(errno.ECONNRESET, "the client left")
+                raise _left()
             await asyncio.sleep(_ACKNOWLEDGED_EVERY)
 
     # -- on the loop
@@ -263,6 +264,8 @@ class SocketOutlet:
             return self._socket.send(data)
         except BlockingIOError:
             return 0
+        except OSError as error:
+            raise _left() from error
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()
@@ -274,8 +277,16 @@ class SocketOutlet:
             loop.remove_writer(self._socket)
 
 
-_SOCKET_GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ETIMEDOUT, errno.ECONNABORTED)
+_CONNECTION_LOST = (
+    *(errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT),
+    *(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN),
+)
+"""What ``sendfile`` reports of the socket rather than of the file (tcp(7), ip(7))."""
 _QUEUED = struct.Struct("i")
+
+
+def _left() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, "the client left")
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:
@@ -297,19 +308,3 @@ class _Threads(threading.local):
 
 
 _threads = _Threads()
-
-
-def _read_into(span: FileSpan, buffer: memoryview, offset: int) -> int:
-    try:
-        return os.preadv(span.fd, [buffer], offset)
-    except OSError as error:
-        raise SourceUnreadable(span.path, error.strerror or "it cannot be read") from error
-
-
-def _read(span: FileSpan, offset: int, length: int) -> bytes:
-    try:
-        data = os.pread(span.fd, length, offset)
-    except OSError as error:
-        raise SourceUnreadable(span.path, error.strerror or "it cannot be read") from error
-    span.feed(memoryview(data))
-    return data

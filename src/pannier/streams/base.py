@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+import os
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from pannier.errors import SourceUnreadable
 from pannier.window import Window
 
 HELD_BACK = 64 * 1024
@@ -37,6 +40,29 @@ class FileSpan:
     feed: Callable[[memoryview], None]
     passed: Callable[[int], None]
     quiet: bool = False
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read up to ``length`` bytes and feed them, for who has them leave whatever happens; empty at the file's end.
+
+        Raises:
+            SourceUnreadable: They cannot be read.
+        """
+        with self._readable():
+            data = os.pread(self.fd, length, offset)
+        self.feed(memoryview(data))
+        return data
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill a buffer as far as there is content and return how far; nothing is fed. Errors as ``read``."""
+        with self._readable():
+            return os.preadv(self.fd, [buffer], offset)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SourceUnreadable(self.path, error.strerror or "it cannot be read") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -12,7 +11,6 @@ from typing import TypeVar
 
 import zstandard
 
-from pannier.errors import SourceUnreadable
 from pannier.streams import deflate
 from pannier.streams.base import FileSpan
 from pannier.streams.crc import crc32, crc32_combine
@@ -102,17 +100,8 @@ async def _pieces(work: Work, size: int) -> AsyncGenerator[bytes, None]:
                 continue
             offset, stop = item.offset, item.offset + item.length
             while offset < stop:
-                data = await work.readers.run(_read, item, offset, min(size, stop - offset))
+                data = await work.readers.run(item.read, offset, min(size, stop - offset))
                 if not data:
                     break  # the reader sees that less was fed than it asked for
                 yield data
                 offset += len(data)
-
-
-def _read(span: FileSpan, offset: int, length: int) -> bytes:
-    try:
-        data = os.pread(span.fd, length, offset)
-    except OSError as error:
-        raise SourceUnreadable(span.path, error.strerror or "it cannot be read") from error
-    span.feed(memoryview(data))
-    return data
