@@ -126,7 +126,8 @@ class Bench:
         self.watched = self.volume.watched
         self.place = Place(self.volume, FOLDER)
         self.workers = [Workers(name, 4) for name in ("stream", "hash", "walk")]
-        self.hashing = Hashing(self.workers[1], ChecksumMemory(1_000))
+        self.checksums = ChecksumMemory(1_000)
+        self.hashing = Hashing(self.workers[1], self.checksums)
         self.background = Background(ahead)
         self.engine = Engine(self.workers[0], self.hashing, self.background, ahead, pending_above)
         self.plans = Plans(PlanSettings(fresh_least=0, fresh_most=0), self.workers[2])

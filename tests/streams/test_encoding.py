@@ -238,3 +238,16 @@ async def test_content_that_contradicts_a_remembered_checksum_breaks_the_downloa
         with pytest.raises(SourceChanged, match="CRC-32"):
             _ = [item async for item in it.reader(shape).read()]
         assert held("zip+deflate", await it.whole("zip+deflate")) == {b"large": TEXT, b"small": b"small"}
+
+
+@pytest.mark.parametrize("size", [1_000, 3 * BLOCK], ids=["small", "large"])
+async def test_a_checksum_that_content_contradicts_breaks_the_download_and_heals(size: int) -> None:
+    content = CHANCE.randbytes(size)
+    async with packing({b"f": content}) as it:
+        shape, (place, hashing) = await it.shape("zip+deflate"), (it.bench.place, it.bench.hashing)
+        hashing.learn(place, shape, 0, zlib.crc32(content) ^ 1)
+        with pytest.raises(SourceChanged, match="CRC-32"):
+            async for _ in it.reader(shape).read():
+                pass
+        assert hashing.known(place, shape, 0) == zlib.crc32(content)
+        assert it.bench.changes == ["s"]

@@ -63,7 +63,8 @@ async def test_whoever_comes_just_after_the_last_one_left_is_served() -> None:
             await asyncio.sleep(0.01)
             it.watched.gate.set()
             assert await coming == zlib.crc32(DATA)
-            it.hashing.unlearn(it.place, shape, 0)
+            shape.checksums.forget(0)
+            it.checksums.forget(it.volume.id, shape.entry(0).identity)
 
 
 async def test_many_small_files_are_hashed_in_one_call() -> None:

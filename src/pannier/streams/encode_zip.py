@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, compress
+from itertools import chain
 from typing import assert_never
 
 from pannier.archive import zip_deflate as records
@@ -20,6 +20,7 @@ from pannier.streams.crc import crc32, crc32_combine, crc32_each
 from pannier.streams.encoder import Work
 from pannier.streams.hashing import SMALL, Hashing, Place
 from pannier.streams.ordered import in_order
+from pannier.streams.small import read_run
 from pannier.volumes.base import Folder, Source, WholeReader
 
 _GROUP_BYTES = 1024 * 1024
@@ -76,7 +77,7 @@ async def deflated_zip(work: Work) -> AsyncGenerator[bytes, None]:
                         packed += len(data)
                         data = header + data
                         if piece.last:
-                            _hold(work.hashing, work.place, work.shape, number, crc)
+                            work.hashing.passed(work.place, work.shape, number, crc)
                             data += records.descriptor(entry, crc, packed)
                             directory.add(records.DEFLATED, crc, packed, begin)
                     case _:
@@ -212,22 +213,17 @@ def _pack_block(number: int, data: bytes, first: bool, last: bool) -> _Block:
 
 def _read_group(reader: WholeReader, entries: Entries, start: int, stop: int) -> list[bytes]:
     """Return the content of small entries; of a link its text."""
-    sizes = entries.sizes[start:stop]
-    identities, ends = entries.joined_identities(start, stop)
-    runs = map(slice, [0, *ends[:-1]], ends)
-    files = zip(
-        entries.sources(start, stop), map(identities.__getitem__, runs), sizes, entries.paths(start, stop), strict=True
-    )
-    filled = [kind == _FILE and size > 0 for kind, size in zip(entries.kinds[start:stop], sizes, strict=True)]
-    read = iter(reader.read(compress(files, filled)))
-    return [next(read) if has else entries.target(number) for number, has in enumerate(filled, start)]
+    contents = read_run(reader, entries, range(start, stop))
+    for number, target in entries.targets(start, stop).items():
+        contents[number - start] = target
+    return contents
 
 
 def _pack_group(hashing: Hashing, place: Place, shape: Shape, numbers: range, contents: Sequence[bytes]) -> _Group:
     """Hash and pack small entries one after the other, and put their headers before them."""
     entries, start, stop = shape.layout.entries, numbers.start, numbers.stop
     checksums = crc32_each(contents)
-    _learn(hashing, place, shape, numbers, checksums)
+    hashing.passed_many(place, shape, numbers, checksums)
     methods = bytearray(len(numbers))
     packed = []
     for at, content in enumerate(contents):
@@ -246,25 +242,3 @@ def _pack_group(hashing: Hashing, place: Place, shape: Shape, numbers: range, co
     data = b"".join(chain.from_iterable(zip(headers, packed, strict=True)))
     lengths = [len(header) + size for header, size in zip(headers, sizes, strict=True)]
     return _Group(data, methods, checksums, sizes, lengths)
-
-
-def _learn(hashing: Hashing, place: Place, shape: Shape, numbers: range, crcs: Sequence[int]) -> None:
-    """Hold the checksums of what was read against those that are known, and keep what is new."""
-    checksums, kinds = shape.checksums, shape.layout.entries.kinds
-    unknown = checksums.unknown(numbers)
-    if len(unknown) < len(numbers):
-        for number, crc in zip(numbers, crcs, strict=True):
-            if checksums.known[number] and checksums.values[number] != crc and kinds[number] == _FILE:
-                _hold(hashing, place, shape, number, crc)
-    for number in unknown:
-        checksums.put(number, crcs[number - numbers.start])
-    hashing.learnt(place, shape, unknown)
-
-
-def _hold(hashing: Hashing, place: Place, shape: Shape, number: int, crc: int) -> None:
-    """Hold the checksum of content that passed against the one that is known, and keep it."""
-    known = hashing.known(place, shape, number)
-    if known is not None and known != crc:
-        hashing.unlearn(place, shape, number)
-        raise SourceChanged(shape.entry(number).path, f"its CRC-32 is {crc:08x}, where {known:08x} was read before")
-    hashing.learn(place, shape, number, crc)

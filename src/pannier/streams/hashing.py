@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from pannier.archive.entries import Entry
+from pannier.archive.entries import Entry, Kind
 from pannier.archive.plan import Shape
 from pannier.dto.ids import FolderId
 from pannier.errors import SourceChanged
@@ -25,6 +25,7 @@ from pannier.volumes.base import Folder, Volume
 SMALL = 128 * 1024
 """Files up to this size are read once into a buffer, hashed and sent from it; larger ones are hashed ahead."""
 
+_FILE = Kind.FILE.value
 _BURST = 0.25
 """Seconds one thread call hashes before it comes back to the loop, where it may be told to stop."""
 _STEP = 1024 * 1024
@@ -80,11 +81,6 @@ class Hashing:
             [entries.path(number) for number in kept],
         )
 
-    def unlearn(self, place: Place, shape: Shape, number: int) -> None:
-        """Forget a checksum; from any thread."""
-        shape.checksums.forget(number)
-        self._store.forget(place.volume.id, shape.layout.entries.identity(number))
-
     def relearn(self, place: Place, shape: Shape, number: int, crc: int) -> None:
         """Keep the checksum of content that contradicted the one that was known; as ``learn``."""
         if number in shape.unsettled:
@@ -104,6 +100,20 @@ class Hashing:
             self.relearn(place, shape, number, crc)
             path = shape.layout.entries.path(number)
             raise SourceChanged(path, f"its CRC-32 is {crc:08x}, where {known:08x} was read before")
+
+    def passed_many(self, place: Place, shape: Shape, numbers: range, crcs: Sequence[int]) -> None:
+        """``passed`` of consecutive entries; what is said of those without content does not count."""
+        checksums = shape.checksums
+        unknown = checksums.unknown(numbers)
+        if len(unknown) < len(numbers):
+            for number, crc in zip(numbers, crcs, strict=True):
+                differs = checksums.known[number] and checksums.values[number] != crc
+                if differs and shape.layout.entries.kinds[number] == _FILE:
+                    self.passed(place, shape, number, crc)
+        for number in unknown:
+            checksums.put(number, crcs[number - numbers.start])
+        if unknown:
+            self.learnt(place, shape, unknown)
 
     async def crc(self, place: Place, shape: Shape, number: int) -> int:
         """Return the checksum of entry ``number``, computing it if nobody did; equal computations are one.

@@ -7,19 +7,19 @@ whatever is cut by the window, go piece by piece through the layout's segments.
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, chain, compress
+from itertools import accumulate, chain
 from typing import assert_never
 
-from pannier.archive.entries import Entry, Kind
+from pannier.archive.entries import Entry
 from pannier.archive.layout import Content, Late, Literal
 from pannier.archive.plan import Shape
 from pannier.errors import SourceChanged
 from pannier.streams.crc import crc32, crc32_each
 from pannier.streams.hashing import SMALL, Hashing, Place
+from pannier.streams.small import read_run
 from pannier.volumes.base import Folder, Source, WholeReader
 from pannier.window import Window
 
@@ -28,7 +28,6 @@ _RUN_BYTES = 256 * 1024
 """Small entries, and bytes of theirs, that are read at once."""
 _RECORDS = 2_000
 """Records of a trailer that are made at once."""
-_FILE = Kind.FILE.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,6 @@ class Passage:
         self._small: tuple[int, bytes] = (-1, b"")
         self._enough = 0
         self._parts: list[bytes] = []
-        self._learnt: list[int] = []
         self._steps: Iterator[int | Late | Run] = iter(())
 
     def enter(self) -> None:
@@ -111,9 +109,6 @@ class Passage:
                 wants = step.entry if isinstance(step, Late) else step
             ended = False
             break
-        if self._learnt:
-            self._hashing.learnt(self._place, self._shape, self._learnt)
-            self._learnt = []
         data = b"".join(self._parts)
         self._parts.clear()
         return Burst(data, wants, ended)
@@ -192,47 +187,20 @@ class Passage:
                 number += 1
 
     def _small_run(self, numbers: range) -> int:
-        """Put whole small entries among the parts and return their length; column by column, for they may be millions.
-
-        Each file is read and hashed once, and only then is its header made.
-        """
+        """Put whole small entries among the parts and return their length: each is read once, then its header made."""
         if self._passing is not None:
             self.settle()
         assert self._whole is not None
-        layout, start, stop = self._shape.layout, numbers.start, numbers.stop
-        entries, sizes = layout.entries, layout.entries.sizes[start:stop]
-        paths, sources = entries.paths(start, stop), entries.sources(start, stop)
-        identities, ends = entries.joined_identities(start, stop)
-        begins = [0, *ends[:-1]]
-        files = zip(sources, map(identities.__getitem__, map(slice, begins, ends)), sizes, paths, strict=True)
-        if entries.kinds.count(_FILE, start, stop) == len(numbers) and 0 not in sizes:
-            contents = self._whole.read(files)
-        else:
-            filled = [entries.kinds[number] == _FILE and sizes[number - start] > 0 for number in numbers]
-            read = iter(self._whole.read(compress(files, filled)))
-            contents = [next(read) if has else b"" for has in filled]
-        checksums = self._learn(numbers, contents) if layout.checksums else [0] * len(numbers)
+        layout = self._shape.layout
+        contents = read_run(self._whole, layout.entries, numbers)
+        checksums = [0] * len(numbers)
+        if layout.checksums:
+            checksums = crc32_each(contents)
+            self._hashing.passed_many(self._place, self._shape, numbers, checksums)
         heads, tails = layout.befores(numbers, checksums), layout.afters(numbers, checksums)
         parts = list(chain.from_iterable(zip(heads, contents, tails, strict=True)))
         self._parts += parts
         return sum(map(len, parts))
-
-    def _learn(self, numbers: range, contents: list[bytes]) -> list[int]:
-        """Hash what was read, hold it against what is known, keep what is new."""
-        checksums, start, stop = self._shape.checksums, numbers.start, numbers.stop
-        crcs = crc32_each(contents)
-        unknown = checksums.unknown(numbers)
-        if len(unknown) < len(numbers):
-            for number, crc, content in zip(numbers, crcs, contents, strict=True):
-                if content and checksums.known[number] and checksums.values[number] != crc:
-                    self._hashing.passed(self._place, self._shape, number, crc)
-            for number in unknown:
-                checksums.put(number, crcs[number - start])
-        else:
-            checksums.values[start:stop] = array("I", crcs)
-            checksums.known[start:stop] = b"\1" * len(numbers)
-        self._learnt += unknown
-        return crcs
 
     def _pieces(self, window: Window) -> Iterator[int | Late | Run]:
         """Whatever lies in a window, segment by segment."""

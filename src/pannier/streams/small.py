@@ -1,0 +1,24 @@
+"""Small entries, many at a time: read whole, column by column, for they may be millions. Blocks."""
+
+from __future__ import annotations
+
+from itertools import compress
+
+from pannier.archive.entries import Entries, Kind
+from pannier.volumes.base import WholeReader
+
+_FILE = Kind.FILE.value
+
+
+def read_run(reader: WholeReader, entries: Entries, numbers: range) -> list[bytes]:
+    """Return the content of consecutive entries, empty for what is no file; errors as ``WholeReader.read``."""
+    start, stop = numbers.start, numbers.stop
+    sizes = entries.sizes[start:stop]
+    identities, ends = entries.joined_identities(start, stop)
+    each = map(identities.__getitem__, map(slice, [0, *ends[:-1]], ends))
+    files = zip(entries.sources(start, stop), each, sizes, entries.paths(start, stop), strict=True)
+    if entries.kinds.count(_FILE, start, stop) == len(numbers) and 0 not in sizes:
+        return reader.read(files)
+    filled = [kind == _FILE and size > 0 for kind, size in zip(entries.kinds[start:stop], sizes, strict=True)]
+    read = iter(reader.read(compress(files, filled)))
+    return [next(read) if has else b"" for has in filled]
