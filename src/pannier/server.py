@@ -28,7 +28,7 @@ from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
 from pannier.services.archives import Archives
 from pannier.services.planning import Plans, PlanSettings
-from pannier.services.walking import WalkLimits
+from pannier.services.progress import WalkLimits
 from pannier.state.base import ChecksumStore
 from pannier.state.checksum_store import CHECKSUM_FILE, REMEMBERED, SqliteChecksums
 from pannier.state.checksums import ChecksumMemory

@@ -25,7 +25,6 @@ class Format:
         extension: Of its files, with the dot.
         version: Of its layout, for ETags.
         layout: Where everything lies in it; of an encoded format: before it is encoded.
-        has_checksums: Whether its bytes hold checksums of content, so that the place of these shapes them.
         encoding: How the layout's bytes are packed; None for a stored format, whose length is known in advance.
     """
 
@@ -34,7 +33,6 @@ class Format:
     extension: str
     version: int
     layout: Callable[[Sequence[Entry], int | None], Layout]
-    has_checksums: bool = True
     compression: str = "none"
     encoding: str | None = None
 
@@ -50,7 +48,7 @@ class Format:
 
 
 ZIP = Format("zip", "application/zip", ".zip", zip_format.VERSION, zip_format.ZipLayout)
-TAR = Format("tar", "application/x-tar", ".tar", tar.VERSION, tar.TarLayout, has_checksums=False)
+TAR = Format("tar", "application/x-tar", ".tar", tar.VERSION, tar.TarLayout)
 
 STORED = (ZIP, TAR)
 

@@ -29,8 +29,8 @@ from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection, placeholder
 from pannier.errors import InvalidRequest, SelectionChanged, SelectionRefused, TokenClaimsInvalid, VolumeUnknown
 from pannier.services.planning import Order, Plans
+from pannier.services.progress import Progress
 from pannier.services.reports import page, read_cursor, report
-from pannier.services.walking import Progress
 from pannier.state.base import SelectionStore, SessionStore
 from pannier.streams.archive import ArchiveReader, Engine
 from pannier.streams.base import StreamReader
@@ -293,7 +293,7 @@ class Archives:
             return ChecksumCoverage(known_entries=0, known_bytes=0)
         shape: Shape = plan.shape
         unknown = self._engine.hashing.unknown(place, shape, range(shape.entries))
-        unknown_bytes = sum(shape.entry(number).size for number in unknown)
+        unknown_bytes = sum(map(shape.layout.entries.sizes.__getitem__, unknown))
         return ChecksumCoverage(
             known_entries=shape.entries - len(unknown), known_bytes=plan.content_bytes - unknown_bytes
         )

@@ -22,7 +22,7 @@ def shape_of(
     late_above = None if selection.layout is LayoutPolicy.PLAIN else late_checksum_above
     layout = format.layout(entries, late_above)
     shaping = {"links": str(selection.links)}
-    if format.has_checksums:
+    if layout.checksums:  # then their place shapes the bytes
         shaping["late_checksum_above"] = str(late_above)
     return Shape(
         format=format,

@@ -54,8 +54,8 @@ class ChecksumMemory:
 
     def exchange(self, volume_id: str, identities: Sequence[bytes], checksums: Sequence[int]) -> list[int | None]:
         """Put checksums in, and return those that were kept until now."""
-        if checksums and not (min(checksums) >= 0 and max(checksums) <= 0xFFFFFFFF):
-            raise ValueError(f"{max(checksums)} is no CRC-32")
+        for bad in (crc32 for crc32 in checksums if not 0 <= crc32 <= 0xFFFFFFFF):
+            raise ValueError(f"{bad} is no CRC-32")
         with self._lock:
             known = self._known
             keys = [(volume_id, identity) for identity in identities]
