@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench import crowd, million
+from bench import crowd, million, sizes
 from bench.results import Comparison, Result
 from bench.statistics import Estimate, estimate
 
@@ -110,10 +110,6 @@ def _cpu(scenario: str, peer: str, words: str, bound: float) -> Requirement:
     return Requirement(scenario, f"server CPU per GiB, of {words}", _beside(peer, cpu_ratios), bound)
 
 
-def _size(scenario: str, peer: str) -> Requirement:
-    return Requirement(scenario, f"size, of zlib 6 ({peer})", _beside(peer, size_ratio), 1.04)
-
-
 REQUIREMENTS = (
     _speed("large-known", "nginx", "nginx", 0.9),
     _cpu("large-known", "nginx", "nginx", 1.1),
@@ -143,8 +139,7 @@ REQUIREMENTS = (
     _speed("deflate", "zipstream-ng", "zipstream-ng deflate", 14.0),
     _cpu("deflate", "backend.ai", "Backend.AI's reader", 0.08),
     _cpu("deflate", "zipstream-ng", "zipstream-ng deflate", 0.08),
-    _size("deflate", "backend.ai"),
-    _size("deflate", "zipstream-ng"),
+    Requirement("deflate", sizes.SIZE, _seen(sizes.SIZE), 1.04),
     _speed("deflate-small", "backend.ai", "Backend.AI's reader", 8.0),
     _speed("deflate-small", "zipstream-ng", "zipstream-ng deflate", 6.0),
     Requirement("slow-clients", crowd.SERVED, _seen(crowd.SERVED), 300, at_least=True, worst=True, unit="clients"),

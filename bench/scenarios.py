@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import crowd, million
+from bench import crowd, million, sizes
 from bench.data import DataSet, Spec
 from bench.pairing import Contest
 from bench.peers.table import PEERS
@@ -120,6 +120,8 @@ SCENARIOS: dict[str, Scenario] = {
                 Contest("backend.ai", _QUARTER.part, _DEFLATE, deflate=True, note=_QUARTER.note),
                 Contest("zipstream-ng", _QUARTER.part, _DEFLATE, deflate=True, note=_QUARTER.note),
             ),
+            extra=sizes.observe,
+            extra_seconds=15.0,
         ),
         Scenario(
             "deflate-small",
