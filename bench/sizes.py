@@ -1,4 +1,4 @@
-"""How long a whole compressed archive is beside zlib's default level, which the peers use: of all files, not of a part."""
+"""How long the whole compressed archive is, beside zlib's default level, which the peers use; over all files."""
 
 from __future__ import annotations
 

@@ -9,6 +9,23 @@
     │   ├── UnreadableBody           the body is absent or not JSON
     │   ├── VolumeUnknown            no such volume is configured
     │   ├── FolderMissing            the virtual folder's directory is not there
+    │   ├── FolderExists             a virtual folder of that id is there already
+    │   ├── QuotaScopeMissing        the quota scope's directory is not there
+    │   ├── QuotaScopeExists         it is there already
+    │   ├── PathOutside              a path leaves its folder, or cannot be one
+    │   ├── FileMissing              nothing is where a path leads
+    │   ├── NotAFile                 something is, but no regular file
+    │   ├── TargetExists             something is where something new is to be
+    │   ├── OperationRefused         the file system refuses what was asked: a name too long, a directory not empty, …
+    │   ├── OperationUnsupported     the volume has no such operation
+    │   ├── StorageFull              no room is left on the volume, or in its quota
+    │   │   └── QuotaExceeded            a limit that was set here would be passed
+    │   ├── UploadMissing            no such upload is unfinished
+    │   ├── UploadConflict           the upload is elsewhere than the client thinks
+    │   │   ├── UploadOffsetMismatch     its offset is another
+    │   │   ├── UploadLeaseHeld          somebody else is writing to it
+    │   │   └── UploadLeaseLost          somebody else has begun to write to it
+    │   ├── TaskMissing              no such background task is known
     │   ├── SelectionRefused         some selected entries cannot be part of an archive
     │   ├── LimitExceeded            a configured limit would be passed
     │   │   └── Busy                     the same, but it goes away by itself
@@ -124,6 +141,131 @@ class FolderMissing(RequestRejected):
     def __init__(self, folder: str) -> None:
         super().__init__(f"virtual folder {folder} does not exist on this volume")
         self.folder = folder
+
+
+class FolderExists(RequestRejected):
+    """A virtual folder of that id has a directory already."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"virtual folder {folder} exists already")
+        self.folder = folder
+
+
+class QuotaScopeMissing(RequestRejected):
+    """The quota scope has no directory on its volume."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"quota scope {scope} does not exist on this volume")
+        self.scope = scope
+
+
+class QuotaScopeExists(RequestRejected):
+    """The quota scope has a directory already."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"quota scope {scope} exists already")
+        self.scope = scope
+
+
+class PathOutside(RequestRejected):
+    """A path leaves its folder, by its text or through a link, or is no path at all."""
+
+    def __init__(self, path: bytes, reason: str) -> None:
+        super().__init__(f"{show(path)}: {reason}")
+        self.path, self.reason = path, reason
+
+
+class FileMissing(RequestRejected):
+    """Nothing is where a path leads."""
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__(f"{show(path)}: nothing is there")
+        self.path = path
+
+
+class NotAFile(RequestRejected):
+    """Something is where a path leads, but no regular file."""
+
+    def __init__(self, path: bytes, what: str) -> None:
+        """``what`` it is, such as ``a directory``."""
+        super().__init__(f"{show(path)}: is {what}, not a file")
+        self.path, self.what = path, what
+
+
+class TargetExists(RequestRejected):
+    """Something is already where something new is to be."""
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__(f"{show(path)}: exists already")
+        self.path = path
+
+
+class OperationRefused(RequestRejected):
+    """The file system refuses what was asked of it, for a reason that the caller can change."""
+
+    def __init__(self, reason: str, number: int, paths: Sequence[bytes]) -> None:
+        """``number`` is the ``errno``, ``reason`` its words."""
+        super().__init__(f"{', '.join(show(path) for path in paths)}: {reason}")
+        self.reason, self.number, self.paths = reason, number, tuple(paths)
+
+
+class OperationUnsupported(RequestRejected):
+    """The volume has no such operation."""
+
+
+class StorageFull(RequestRejected):
+    """No room is left, on the volume or in a quota of its file system."""
+
+
+class QuotaExceeded(StorageFull):
+    """A limit of a quota scope would be passed. All in bytes."""
+
+    def __init__(self, scope: str, *, used: int, asked: int, limit: int) -> None:
+        super().__init__(
+            f"quota scope {scope}: {used:,} bytes are used and {asked:,} are asked for; the limit is {limit:,}"
+        )
+        self.scope, self.used, self.asked, self.limit = scope, used, asked, limit
+
+
+class UploadMissing(RequestRejected):
+    """No unfinished upload has that name: it never was, is finished, was ended, or has expired."""
+
+    def __init__(self) -> None:
+        super().__init__("this upload does not exist, is finished, or has expired; begin a new one")
+
+
+class UploadConflict(RequestRejected):
+    """An upload is not where the client thinks it is."""
+
+
+class UploadOffsetMismatch(UploadConflict):
+    """The bytes do not begin where the upload ends."""
+
+    def __init__(self, *, given: int, offset: int) -> None:
+        super().__init__(f"the bytes begin at {given:,}, the upload is at {offset:,}; ask for its offset with HEAD")
+        self.given, self.offset = given, offset
+
+
+class UploadLeaseHeld(UploadConflict):
+    """Another request is writing to the upload."""
+
+    def __init__(self) -> None:
+        super().__init__("another request is writing to this upload; ask for its offset with HEAD, later")
+
+
+class UploadLeaseLost(UploadConflict):
+    """Another request has begun to write to the upload."""
+
+    def __init__(self) -> None:
+        super().__init__("another request writes to this upload now; ask for its offset with HEAD")
+
+
+class TaskMissing(RequestRejected):
+    """No background task of that id is known."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(f"no background task {task} is known; what ended long ago is forgotten")
+        self.task = task
 
 
 class SelectionRefused(RequestRejected):

@@ -19,7 +19,9 @@ from aiohttp import web
 from pannier import logs
 from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
+from pannier.api.client_archives import ClientArchives
 from pannier.api.connections import Runner
+from pannier.api.manager_archives import ManagerArchives
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
 from pannier.config import Address, Settings
@@ -27,6 +29,7 @@ from pannier.config.settings import ArchiveSettings, ListenerSettings
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
 from pannier.services.archives import Archives
+from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
 from pannier.services.progress import WalkLimits
 from pannier.state.base import ChecksumStore
@@ -134,7 +137,7 @@ class Server:
         plans = Plans(_plan_settings(settings), walking)
         push(plans.close)
         archives = Archives(
-            volumes=self._volumes,
+            places=Places(self._volumes),
             plans=plans,
             engine=Engine(
                 streaming, hashing, background, ahead, settings.archive.pending_above, _quiet_after(settings.archive)
@@ -152,15 +155,15 @@ class Server:
         client_streams = Streaming(
             streaming, Admission(limits.max_streams, limits.max_streams_per_token), limits.stream_rate
         )
-        client_app = client_application(archives, client_streams, self._drain, face)
+        client_app = client_application([ClientArchives(archives, client_streams)], self._drain, face)
         manager_app = manager_application(
-            archives, self._drain, manager.secret.get_secret_value(), settings.limits.max_selection_body
+            [ManagerArchives(archives, limits.max_selection_body)], self._drain, manager.secret.get_secret_value()
         )
         client_url = await self._listen(client_app, "api.client.service-addr", client.service_addr, client)
         manager_url = await self._listen(manager_app, "api.manager.service-addr", manager.service_addr, manager)
         internal_url = None
         if self._internal:
-            app = internal_application(self._drain)
+            app = internal_application([], self._drain)
             internal_url = await self._listen(app, "api.manager.internal-addr", manager.internal_addr, None)
         return Listening((client.public_url or client_url).rstrip("/") + client.path_prefix, manager_url, internal_url)
 

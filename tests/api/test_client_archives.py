@@ -19,12 +19,14 @@ from structlog.testing import capture_logs
 
 from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, client_application
+from pannier.api.client_archives import ClientArchives
 from pannier.api.connections import Runner
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
 from pannier.dto.archives import ArchiveTokenRequest
 from pannier.dto.ids import FolderId
 from pannier.services.archives import Archives
+from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
 from pannier.state.checksums import ChecksumMemory
 from pannier.streams.ahead import AheadSettings, Background
@@ -407,7 +409,7 @@ async def raced(it: Live, winner: str) -> AsyncIterator[tuple[str, Racing]]:
     background = Background(ahead)
     plans, sessions = Plans(PlanSettings(), workers), Racing(winner)
     archives = Archives(
-        volumes={"m": it.memory},
+        places=Places({"m": it.memory}),
         plans=plans,
         engine=Engine(workers, hashing, background, ahead),
         encoding=Encoding(workers, 3),
@@ -418,7 +420,7 @@ async def raced(it: Live, winner: str) -> AsyncIterator[tuple[str, Racing]]:
     )
     minted = await archives.mint(ArchiveTokenRequest.model_validate(it.order()))
     streaming = Streaming(workers, Admission(100, 100))
-    runner = Runner(client_application(archives, streaming, Drain(), ClientFace()), access_log=None)
+    runner = Runner(client_application([ClientArchives(archives, streaming)], Drain(), ClientFace()), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:

@@ -16,6 +16,7 @@ from pannier.dto.claims import ArchiveDownloadTokenData, PannierClaim
 from pannier.dto.selections import Selection, placeholder
 from pannier.errors import StateUnavailable, TokenClaimsInvalid, TokenExpired, VolumeUnknown
 from pannier.services.archives import Archives
+from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
 from pannier.state.base import WITHDRAWN
 from pannier.state.checksums import ChecksumMemory
@@ -90,7 +91,7 @@ async def bench(volume: Volume) -> AsyncIterator[Bench]:
     ahead, store, keys = AheadSettings(), Store(), PydanticJWT(KEY)
     background, plans = Background(ahead), Plans(PlanSettings(), workers)
     archives = Archives(
-        volumes={"v": volume},
+        places=Places({"v": volume}),
         plans=plans,
         engine=Engine(workers, hashing, background, ahead),
         encoding=Encoding(workers, 3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import assert_never
 
 from aiohttp.http import HttpVersion11
@@ -11,15 +12,19 @@ from pydantic import BaseModel
 from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
 from pannier.api.problems import Answer, answer, answer_status
 from pannier.api.requests import Context
+from pannier.api.routes import Route
 from pannier.api.streaming import Streaming, StreamResponse
 from pannier.dto.archives import ArchiveFormat, CompressionField
 from pannier.errors import (
+    Busy,
     FolderMissing,
     MalformedRequest,
     ResumeUnverified,
     SelectionChanged,
     SelectionRefused,
     SourceChanged,
+    TokenRejected,
+    VolumeUnknown,
 )
 from pannier.protocol.conditions import (
     Conditions,
@@ -46,6 +51,8 @@ from pannier.streams.base import StreamReader
 from pannier.window import Window
 
 _BEARER = "bearer "
+_REFUSALS = (TokenRejected, VolumeUnknown, FolderMissing, SelectionRefused, SelectionChanged, ResumeUnverified, Busy)
+_ARCHIVE = "application/zip"
 _CACHE_CONTROL = "private, no-transform"
 
 
@@ -63,6 +70,14 @@ class ClientArchives:
 
     def __init__(self, archives: Archives, streaming: Streaming) -> None:
         self._archives, self._streaming = archives, streaming
+
+    def routes(self) -> Iterable[Route]:
+        archive = "application/zip"
+        return [
+            Route(
+                "GET", "/download-archive", self.download, {200: archive, 206: archive, 304: None}, _REFUSALS, head=True
+            )
+        ]
 
     @api_handler
     async def download(self, query: QueryParam[TokenQuery], context: Context) -> Answered:

@@ -92,7 +92,8 @@ def api_handler(method: Method) -> Callable[[Any, web.Request], Awaitable[web.St
 
     The object may have a ``body_limit``; otherwise a body of ``MOST_BODY`` bytes is taken.
     """
-    parsers = _parsers(method)
+    parameters = _parameters(method)
+    parsers = {name: _parser(kind, model) for name, (kind, model) in parameters.items()}
 
     @functools.wraps(method)
     async def handle(self: Any, request: web.Request) -> web.StreamResponse:
@@ -106,6 +107,7 @@ def api_handler(method: Method) -> Callable[[Any, web.Request], Awaitable[web.St
             return _respond(answered)
         return await answered.send(context)
 
+    handle.parameters = parameters  # type: ignore[attr-defined]
     return handle
 
 
@@ -115,27 +117,27 @@ _PARSED_ON_THE_LOOP = 64 * 1024
 Parser = Callable[[Context, BodyLimit], Awaitable[Any]]
 
 
-def _parsers(method: Method) -> dict[str, Parser]:
+def parameters_of(handler: Handler) -> Mapping[str, tuple[type, type[BaseModel] | None]]:
+    """Return the parameters of a handler that ``api_handler`` made: of each its kind and its model."""
+    found: Mapping[str, tuple[type, type[BaseModel] | None]] = getattr(handler, "parameters", {})
+    return found
+
+
+def _parameters(method: Method) -> dict[str, tuple[type, type[BaseModel] | None]]:
     """Read a handler's signature once, when it is defined."""
     hints = typing.get_type_hints(method)
-    parsers: dict[str, Parser] = {}
+    parameters: dict[str, tuple[type, type[BaseModel] | None]] = {}
     for name in list(inspect.signature(method).parameters)[1:]:
         hint = hints[name]
         kind = typing.get_origin(hint) or hint
-        model = (typing.get_args(hint) or (None,))[0]
-        if kind is Context:
-            parsers[name] = _context
-        elif kind is BodyParam:
-            parsers[name] = functools.partial(_body, model)
-        elif kind is QueryParam:
-            parsers[name] = functools.partial(_query, model)
-        elif kind is HeaderParam:
-            parsers[name] = functools.partial(_headers, model)
-        elif kind is PathParam:
-            parsers[name] = functools.partial(_path, model)
-        else:
+        if kind is not Context and kind not in _PARSERS:
             raise TypeError(f"{method.__qualname__}: parameter {name} is not of a kind that is parsed")
-    return parsers
+        parameters[name] = kind, (typing.get_args(hint) or (None,))[0]
+    return parameters
+
+
+def _parser(kind: type, model: type[BaseModel] | None) -> Parser:
+    return _context if kind is Context else functools.partial(_PARSERS[kind], model)
 
 
 async def _context(context: Context, limit: BodyLimit) -> Context:
@@ -177,6 +179,14 @@ async def _headers(model: type[ModelT], context: Context, limit: BodyLimit) -> H
 
 async def _path(model: type[ModelT], context: Context, limit: BodyLimit) -> PathParam[ModelT]:
     return PathParam(_validate(model, dict(context.request.match_info)))
+
+
+_PARSERS: dict[type, Callable[..., Awaitable[Any]]] = {
+    BodyParam: _body,
+    QueryParam: _query,
+    HeaderParam: _headers,
+    PathParam: _path,
+}
 
 
 def _validate(model: type[ModelT], document: object) -> ModelT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +14,33 @@ from pydantic import BaseModel
 from pannier.api.handlers import Answered, ApiResponse, BodyLimit, BodyParam, api_handler
 from pannier.api.problems import answer, answer_bug
 from pannier.api.requests import Context
-from pannier.dto.archives import ArchivePlanRequest, ArchiveTokenRequest, ArchiveTokenRequestAlias, PlanProgress
+from pannier.api.routes import Route
+from pannier.dto.archives import (
+    ArchivePlanReply,
+    ArchivePlanRequest,
+    ArchiveTokenReply,
+    ArchiveTokenRequest,
+    ArchiveTokenRequestAlias,
+    PlanProgress,
+)
 from pannier.dto.json import dumps
-from pannier.errors import PannierError
+from pannier.errors import (
+    Busy,
+    FolderMissing,
+    InvalidRequest,
+    LimitExceeded,
+    PannierError,
+    SelectionRefused,
+    VolumeUnknown,
+)
 from pannier.services.archives import Archives
 from pannier.services.progress import Progress
 
 NDJSON = "application/x-ndjson"
 _EVERY = 0.5
 """Seconds between two lines of progress."""
+
+_REFUSALS = (VolumeUnknown, FolderMissing, SelectionRefused, LimitExceeded, Busy, InvalidRequest)
 
 _log = structlog.get_logger("pannier.api")
 
@@ -32,6 +51,14 @@ class ManagerArchives:
     def __init__(self, archives: Archives, most_body: int) -> None:
         self._archives = archives
         self.body_limit = BodyLimit(most_body, "limits.max-selection-body")
+
+    def routes(self) -> Iterable[Route]:
+        token = {200: ArchiveTokenReply}
+        return [
+            Route("POST", "/folder/file/archive-download-token", self.mint, token, _REFUSALS),
+            Route("POST", "/folder/file/download-archive", self.mint_alias, token, _REFUSALS),
+            Route("POST", "/folder/file/archive-plan", self.plan, {200: ArchivePlanReply}, _REFUSALS),
+        ]
 
     @api_handler
     async def mint(self, body: BodyParam[ArchiveTokenRequest]) -> Answered:

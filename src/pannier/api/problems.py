@@ -59,6 +59,10 @@ def _refusal(error: errors.SelectionRefused) -> Mapping[str, Any]:
     }
 
 
+def _path(error: errors.PathOutside | errors.FileMissing | errors.NotAFile | errors.TargetExists) -> Mapping[str, Any]:
+    return {"paths": (to_text(error.path),)}
+
+
 KINDS: dict[type[PannierError], Kind] = {
     errors.InvalidRequest: Kind(
         "storage/invalid-api-params",
@@ -87,6 +91,78 @@ KINDS: dict[type[PannierError], Kind] = {
     errors.FolderMissing: Kind(
         "storage/vfolder/not-found", 404, "vfolder_read_not-found", "There is no such virtual folder."
     ),
+    errors.FolderExists: Kind(
+        "storage/vfolder/already-exists", 409, "vfolder_create_already-exists", "The virtual folder exists already."
+    ),
+    errors.QuotaScopeMissing: Kind(
+        "storage/quota/scope/not-found", 404, "quota-scope_read_not-found", "There is no such quota scope."
+    ),
+    errors.QuotaScopeExists: Kind(
+        "storage/quota/scope/already-exists",
+        409,
+        "quota-scope_create_already-exists",
+        "The quota scope exists already.",
+    ),
+    errors.PathOutside: Kind(
+        "storage/subpath/invalid",
+        400,
+        "vfolder_access_invalid-parameters",
+        "The path cannot be used: it has to stay inside its folder.",
+        _path,
+    ),
+    errors.FileMissing: Kind("storage/file-not-found", 404, "vfolder_read_not-found", "File not found", _path),
+    errors.NotAFile: Kind(
+        "storage/invalid-api-params",
+        400,
+        "storage-proxy_request_invalid-parameters",
+        "This is not a regular file.",
+        _path,
+    ),
+    errors.TargetExists: Kind(
+        "target-exists", 409, "vfolder_create_already-exists", "Something is there already.", _path
+    ),
+    errors.OperationRefused: Kind(
+        "operation-refused",
+        400,
+        "vfolder_update_bad-request",
+        "The file system refused the operation.",
+        lambda error: {
+            "msg": error.reason,
+            "errno": error.number,
+            "paths": tuple(to_text(path) for path in error.paths),
+        },
+    ),
+    errors.OperationUnsupported: Kind(
+        "operation-unsupported", 400, "vfolder_access_unsupported", "The volume cannot do this."
+    ),
+    errors.QuotaExceeded: Kind(
+        "quota-exceeded",
+        507,
+        "vfolder_create_quota-exceeded",
+        "The quota would be exceeded.",
+        lambda error: {"used": error.used, "asked": error.asked, "limit": error.limit},
+    ),
+    errors.StorageFull: Kind("storage-full", 507, "vfolder_create_storage-full", "No room is left."),
+    errors.UploadMissing: Kind(
+        "storage/tus-session-not-found", 404, "storage-proxy_read_not-found", "There is no such unfinished upload."
+    ),
+    errors.UploadOffsetMismatch: Kind(
+        "storage/upload-offset-mismatch",
+        409,
+        "storage-proxy_update_conflict",
+        "The upload is at another offset.",
+        lambda error: {"data": {"offset": error.offset, "given": error.given}},
+    ),
+    errors.UploadLeaseHeld: Kind(
+        "storage/tus-lease-held", 409, "storage-proxy_update_conflict", "Another request writes to this upload."
+    ),
+    errors.UploadLeaseLost: Kind(
+        "storage/tus-lease-lost", 409, "storage-proxy_update_conflict", "Another request took this upload over."
+    ),
+    errors.UploadConflict: Kind(
+        "storage/upload-offset-mismatch", 409, "storage-proxy_update_conflict", "The upload is elsewhere."
+    ),
+    errors.TaskMissing: Kind("task-not-found", 404, "vfolder_read_not-found", "There is no such background task."),
     errors.SelectionRefused: Kind(
         "selection-refused",
         400,

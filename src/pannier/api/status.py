@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pannier import __version__
 from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
 from pannier.api.middlewares import Drain
+from pannier.api.routes import Route
 
 
 class NoQuery(BaseModel):
@@ -43,20 +45,39 @@ class Health(BaseModel):
     connectivity: Connectivity
 
 
-class StatusHandlers:
-    """The status routes of one listener."""
+class ClientStatus:
+    """The status of the client-facing listener."""
+
+    def __init__(self, drain: Drain) -> None:
+        self._drain = drain
+
+    def routes(self) -> Iterable[Route]:
+        return [Route("GET", "/", self.status, {200: Status}, head=True)]
+
+    @api_handler
+    async def status(self, query: QueryParam[NoQuery]) -> Answered:
+        """``GET /``: whether it is up."""
+        return ApiResponse(Status(type="client-facing"))
+
+
+class ServerStatus:
+    """The status routes of another listener, called ``kind``."""
 
     def __init__(self, kind: str, drain: Drain) -> None:
         self._kind, self._drain = kind, drain
 
-    @api_handler
-    async def status(self) -> Answered:
-        """``GET /`` and ``/status``."""
-        return ApiResponse(Status(type=self._kind))
+    def routes(self) -> Iterable[Route]:
+        return [
+            Route("GET", "/", self.status, {200: Status}, head=True),
+            Route("GET", "/status", self.status, {200: Status}, head=True),
+            Route("GET", "/health", self.health, {200: Health}, head=True),
+            Route("GET", "/livez", self.alive, {200: Health}, head=True),
+            Route("GET", "/readyz", self.ready, {200: Health, 503: Health}, head=True),
+        ]
 
     @api_handler
-    async def client_status(self, query: QueryParam[NoQuery]) -> Answered:
-        """``GET /`` of the client-facing listener, which takes no query."""
+    async def status(self) -> Answered:
+        """``GET /`` and ``/status``: whether it is up."""
         return ApiResponse(Status(type=self._kind))
 
     @api_handler

@@ -50,6 +50,11 @@ _SHORTEST_TOKEN_SECRET = 32
 _SHORTEST_MANAGER_SECRET, _GOOD_MANAGER_SECRET = 16, 32
 
 
+def _octal(value: object) -> object:
+    """Read a text of octal digits, as umask(1) takes it; a TOML number says 0o022."""
+    return int(value, 8) if isinstance(value, str) and value and set(value) <= set("01234567") else value
+
+
 class Section(BaseModel):
     """One table of the file: closed, fixed after loading, and silent about its values in tracebacks."""
 
@@ -63,14 +68,10 @@ class StorageProxySettings(Section):
         description="HS256 key of every token, shared with nobody but replicas; at least 32 bytes.",
     )
     session_expire: Annotated[Duration, Field(ge=1, le=10 * YEAR)] = Field(description="Lifetime of every token.")
-    scandir_limit: int = Field(
-        1000, ge=0, description="Most entries in one directory listing; 0 = no limit.", json_schema_extra=NOT_USED
-    )
-    max_upload_size: Size = Field(
-        100 * GIB, description="Largest upload, as told in Tus-Max-Size.", json_schema_extra=NOT_USED
-    )
+    scandir_limit: int = Field(1000, ge=0, description="Most entries in one directory listing; 0 = no limit.")
+    max_upload_size: Size = Field(100 * GIB, description="Largest upload; told in Tus-Max-Size, and enforced.")
     allow_auto_quota_scope_creation: bool = Field(
-        True, description="Create a missing quota scope when a folder is created in it.", json_schema_extra=NOT_USED
+        True, description="Create a missing quota scope when a folder is created in it."
     )
     node_id: str = Field("", description="Name of this proxy in the cluster.", json_schema_extra=NOT_USED)
     num_proc: int = Field(1, ge=1, description="Number of server processes.", json_schema_extra=NOT_USED)
@@ -191,6 +192,16 @@ class LimitSettings(Section):
     plan_linger: Duration = Field(30, description="How long a plan goes on after the last client that waits has left.")
 
 
+class WritingSettings(Section):
+    """What is written on volumes."""
+
+    owner: int | None = Field(None, ge=0, description="User id that new files and directories get; needs privileges.")
+    group: int | None = Field(None, ge=0, description="Group id that new files and directories get.")
+    umask: Annotated[int, BeforeValidator(_octal), Field(ge=0, le=0o777)] = Field(
+        0o002, description='Permissions that new files (666) and directories (777) do not get, in octal, such as "022".'
+    )
+
+
 class ArchiveSettings(Section):
     """How archives are made."""
 
@@ -283,6 +294,7 @@ class Settings(BaseSettings):
     volume: dict[VolumeName, VolumeSettings] = Field(default_factory=dict, description="The volumes, by name.")
     limits: LimitSettings = Field(default_factory=LimitSettings, description="How much one request may ask for.")
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings, description="How archives are made.")
+    writing: WritingSettings = Field(default_factory=WritingSettings, description="What is written on volumes.")
     state: StateSettings = Field(default_factory=StateSettings, description="What outlives the process.")
     drain_seconds: Duration = Field(30, description="How long running downloads may finish after a stop signal.")
     log: LogSettings = Field(default_factory=LogSettings, description="The log, on stderr.")

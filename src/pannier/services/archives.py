@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pannier.archive.formats import FORMATS, Format, renamed
@@ -27,7 +27,8 @@ from pannier.dto.archives import (
 from pannier.dto.claims import ArchiveDownloadTokenData, PannierClaim
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection, placeholder
-from pannier.errors import InvalidRequest, SelectionChanged, SelectionRefused, TokenClaimsInvalid, VolumeUnknown
+from pannier.errors import InvalidRequest, SelectionChanged, SelectionRefused, TokenClaimsInvalid
+from pannier.services.places import Places
 from pannier.services.planning import Order, Plans
 from pannier.services.progress import Progress
 from pannier.services.reports import page, read_cursor, report
@@ -37,7 +38,6 @@ from pannier.streams.base import StreamReader
 from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Place
 from pannier.tokens import PydanticJWT, session_of
-from pannier.volumes.base import Volume
 
 _MINT_SECONDS = 1.0
 """How long minting waits for the plan."""
@@ -72,7 +72,7 @@ class Archives:
     def __init__(
         self,
         *,
-        volumes: Mapping[str, Volume],
+        places: Places,
         plans: Plans,
         engine: Engine,
         encoding: Encoding,
@@ -81,7 +81,7 @@ class Archives:
         selections: SelectionStore,
         session_expire: float,
     ) -> None:
-        self._volumes, self._plans, self._engine, self._keys = volumes, plans, engine, keys
+        self._places, self._plans, self._engine, self._keys = places, plans, engine, keys
         self._encoding = encoding
         self._sessions, self._selections, self._session_expire = sessions, selections, session_expire
 
@@ -231,9 +231,7 @@ class Archives:
     # -- both
 
     def _order(self, volume: str, folder: FolderId, selection: Selection) -> Order:
-        if volume not in self._volumes:
-            raise VolumeUnknown(volume)
-        return Order(Place(self._volumes[volume], folder), selection)
+        return Order(self._places.place(volume, folder), selection)
 
     async def _plan_for_a_second(self, order: Order) -> Plan | None:
         """Wait for the plan until a second has passed and every named path was looked up; None if it goes on."""
