@@ -110,7 +110,7 @@ KINDS: dict[type[PannierError], Kind] = {
         "The path cannot be used: it has to stay inside its folder.",
         _path,
     ),
-    errors.FileMissing: Kind("storage/file-not-found", 404, "vfolder_read_not-found", "File not found", _path),
+    errors.FileMissing: Kind("storage/file-not-found", 404, "vfolder_read_not-found", "File not found.", _path),
     errors.NotAFile: Kind(
         "storage/invalid-api-params",
         400,
