@@ -28,6 +28,7 @@ from pannier.config import Address, Settings
 from pannier.config.settings import ArchiveSettings, ListenerSettings
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
+from pannier.memory import share_heap
 from pannier.services.archives import Archives
 from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
@@ -216,6 +217,7 @@ def run(
     Raises:
         ConfigInvalid: Before anything is served: a volume, a port, a certificate or the state is not usable.
     """
+    share_heap()
     _raise_descriptor_limit()
     logs.configure(settings.log.level, settings.log.format)
     volumes = open_volumes(settings, folders)

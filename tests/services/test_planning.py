@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from pannier.archive.plan import Plan
 from pannier.dto.archives import LayoutPolicy, LinkPolicy
 from pannier.errors import Busy, FolderMissing, LimitExceeded, VolumeFailed
+from pannier.services import planning
 from pannier.services.planning import Order, Plans
 from pannier.services.progress import Progress, WalkLimits
 from pannier.volumes.memory import MemoryVolume
@@ -504,3 +506,37 @@ async def test_a_volume_that_fails_is_told_as_such() -> None:
 
     with pytest.raises(VolumeFailed, match="on fire"):
         await plan(Failing(grow(memory(), b"a")), ".")
+
+
+# ---------------------------------------------------------------- large plans
+
+
+async def test_a_large_plan_is_dropped_before_its_successor_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of them would be held for a while; what was learnt of the content stays."""
+    monkeypatch.setattr(planning, "_LARGE", 2)
+    volume = Watched(grow(memory(), b"a", b"b", b"c"))
+    volume.hold()
+    async with planner(**ALWAYS_AGAIN, linger=60.0) as plans:
+        # one who leaves while the walk goes on sets the timer that ends it
+        leaving = asyncio.create_task(plans.plan(order(volume, ".")))
+        await volume.until_entered()
+        staying = asyncio.create_task(plans.plan(order(volume, ".")))
+        await asyncio.sleep(0)
+        await left(leaving)
+        volume.release()
+        first = await staying
+        assert first.shape is not None
+        first.shape.checksums.put(1, 7)
+        tag, layout = first.tag, weakref.ref(first.shape.layout)
+        del first, staying, leaving
+        volume.hold()
+        second = asyncio.create_task(plans.plan(order(volume, ".")))
+        await volume.until_entered()
+        assert layout() is None
+        assert plans.recall(order(volume, "."), tag) is None
+        volume.release()
+        made = await second
+        assert made.tag == tag
+        assert made.shape is not None
+        assert made.shape.checksums.get(1) == 7
+        assert plans.recall(order(volume, "."), tag) is made

@@ -12,9 +12,10 @@ from typing import Any
 
 from pannier.archive.entries import Entries
 from pannier.archive.formats import ZIP, Format
-from pannier.archive.plan import Plan, Shape
+from pannier.archive.plan import Checksums, Plan, Shape
 from pannier.dto.selections import Selection
 from pannier.errors import Busy
+from pannier.memory import give_back
 from pannier.services.agreement import agrees_with
 from pannier.services.clocks import Clock
 from pannier.services.progress import Progress, WalkLimits
@@ -25,6 +26,8 @@ from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 
 _BUSY_RETRY = 5
+_LARGE = 200_000
+"""Entries and the like from which on a plan is dropped before its successor is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +80,40 @@ class _Remembered:
     """The same entries in other stored formats, by the names of these; for all who ask meanwhile."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """What stays of a plan that was dropped: the checksums of its files, some bytes an entry."""
+
+    tag: str
+    checksums: Checksums
+    unsettled: frozenset[int]
+
+    @classmethod
+    def of(cls, plan: Plan) -> _Learnt | None:
+        return None if plan.shape is None else cls(plan.tag, plan.shape.checksums, plan.shape.unsettled)
+
+
 @dataclass(slots=True, eq=False)
 class _Running:
-    """A walk in progress and those who wait for it."""
+    """A walk in progress and those who wait for it.
+
+    ``known``: the archive of a large plan that was dropped for it: its tag, and what had been learnt of its content.
+    """
 
     order: Order
     progress: Progress
+    known: _Learnt | None = None
     task: asyncio.Task[Plan] | None = None
     waiting: int = 0
     linger_until: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+    """Ends the walk when nobody waited for so long."""
+
+    def disarm(self) -> None:
+        """Drop the timer, which would hold the finished plan until it fires."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 class Plans:
@@ -207,11 +235,22 @@ class Plans:
     # -- walking
 
     def _start(self, order: Order) -> _Running:
-        running = _Running(order, Progress())
+        running = _Running(order, Progress(), self._drop_stale(order))
         running.task = asyncio.create_task(self._walk(running))
         running.task.add_done_callback(_seen)
         self._running[order] = running
         return running
+
+    def _drop_stale(self, order: Order) -> _Learnt | None:
+        """Drop the latest plan if it is large, before another is made: two of them would be held for a while.
+
+        Whoever asks for it meanwhile by its ETag waits for the new one, which is the same unless files changed.
+        """
+        stale = self._remembered.get((order, self._latest.get(order, "")))
+        if stale is None or _weight(stale.plan) < _LARGE:
+            return None
+        self.forget(order, stale.plan)
+        return _Learnt.of(stale.plan)
 
     async def _walk(self, running: _Running) -> Plan:
         try:
@@ -228,13 +267,16 @@ class Plans:
                     retry_after=_BUSY_RETRY,
                 ) from None
             try:
+                if running.known is not None:
+                    await self._workers.run(give_back)
                 plan = await self._workers.run(self._make, running.order, running.progress)
             finally:
                 self._slots.release()
         finally:
             if self._running.get(running.order) is running:
                 del self._running[running.order]
-        return self._remember(running.order, plan)
+            running.disarm()
+        return self._remember(running.order, plan, running.known)
 
     async def _wait(self, running: _Running, linger: bool) -> Plan:
         assert running.task is not None
@@ -246,8 +288,9 @@ class Plans:
             loop = asyncio.get_running_loop()
             if linger:
                 running.linger_until = max(running.linger_until, loop.time() + self._settings.linger)
-            if not running.task.done():
-                loop.call_at(max(running.linger_until, loop.time()), self._cancel_unwanted, running)
+            if self._running.get(running.order) is running:
+                running.disarm()
+                running.timer = loop.call_at(max(running.linger_until, loop.time()), self._cancel_unwanted, running)
 
     def _cancel_unwanted(self, running: _Running) -> None:
         loop = asyncio.get_running_loop()
@@ -269,6 +312,12 @@ class Plans:
         return agrees
 
     def _make(self, order: Order, progress: Progress) -> Plan:
+        plan = self._walked(order, progress)
+        if _weight(plan) >= _LARGE:
+            give_back()  # what the walk needed beside it
+        return plan
+
+    def _walked(self, order: Order, progress: Progress) -> Plan:
         progress.began = time.monotonic()
         paths, unusable = roots(order.selection.files)
         volume = order.place.volume
@@ -313,15 +362,16 @@ class Plans:
             return None
         return self._use(order, remembered)
 
-    def _remember(self, order: Order, plan: Plan) -> Plan:
+    def _remember(self, order: Order, plan: Plan, learnt: _Learnt | None = None) -> Plan:
         now = time.monotonic()
         self._latest[order] = plan.tag
         known = self._remembered.get((order, plan.tag))
-        if known is not None and known.plan.shape is not None and plan.shape is not None:
+        if known is not None:
+            learnt = _Learnt.of(known.plan)
+        if learnt is not None and learnt.tag == plan.tag and plan.shape is not None:
             # The same archive: what was learnt of its content stays. What was left out may be other things by now.
-            shape, old = plan.shape, known.plan.shape
-            shape = replace(shape, checksums=old.checksums, unsettled=old.unsettled | shape.unsettled)
-            plan = replace(plan, shape=shape)
+            unsettled = learnt.unsettled | plan.shape.unsettled
+            plan = replace(plan, shape=replace(plan.shape, checksums=learnt.checksums, unsettled=unsettled))
         shapes = known.shapes if known is not None else {}
         self._remembered[order, plan.tag] = _Remembered(plan, walked=now, checked=now, used=now, shapes=shapes)
         self._remembered.move_to_end((order, plan.tag))

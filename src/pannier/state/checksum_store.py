@@ -27,7 +27,7 @@ CHECKSUM_FILE = "checksums.db"
 REMEMBERED = 65_536
 """Checksums in memory, about 20 MiB of them."""
 
-_MOST_WAITING = 65_536
+_MOST_WAITING = 20_480
 """Rows in line; more are not kept."""
 _HEADROOM = 256 * 1024
 """Bytes kept free below the limit: what one slice may bring."""

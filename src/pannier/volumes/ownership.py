@@ -13,7 +13,7 @@ class Ownership:
     """What is given to everything that is written.
 
     Attributes:
-        owner, group: Ids; None leaves what the system gives (the process's user, the directory's group if it is setgid).
+        owner, group: Ids; None leaves what the system gives (the process's, or a setgid directory's).
         umask: Permissions that are not given.
     """
 
