@@ -1,8 +1,9 @@
-"""How this process holds memory, where the C library is glibc; others do as they do."""
+"""How this process holds memory. What concerns heaps is glibc's; other C libraries do as they do."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 
 _C = ctypes.CDLL(None)
 _M_ARENA_MAX = -8  # malloc.h; mallopt(3)
@@ -17,6 +18,16 @@ def share_heap() -> None:
     """
     if (mallopt := getattr(_C, "mallopt", None)) is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def keep_out_of_collections() -> None:
+    """Have the garbage collector never look again at what is there now. Call it when everything has been set up.
+
+    Modules, models and routes are some hundred thousand objects that stay: to go through them all, which every full
+    collection does, holds up each request of that moment by 20 to 70 ms.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def give_back() -> None:

@@ -28,7 +28,7 @@ from pannier.config import Address, Settings
 from pannier.config.settings import ArchiveSettings, ListenerSettings
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
-from pannier.memory import share_heap
+from pannier.memory import keep_out_of_collections, share_heap
 from pannier.services.archives import Archives
 from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
@@ -273,6 +273,7 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
     listening = await server.start()
+    keep_out_of_collections()
     try:
         on_ready(listening)
         await signals.get()
