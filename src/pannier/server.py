@@ -22,6 +22,7 @@ from pannier.api.applications import ClientFace, client_application, internal_ap
 from pannier.api.client_archives import ClientArchives
 from pannier.api.connections import Runner
 from pannier.api.manager_archives import ManagerArchives
+from pannier.api.manager_files import ManagerFiles
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
 from pannier.config import Address, Settings
@@ -30,6 +31,7 @@ from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
 from pannier.memory import keep_out_of_collections, share_heap
 from pannier.services.archives import Archives
+from pannier.services.files import Files
 from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
 from pannier.services.progress import WalkLimits
@@ -44,12 +46,14 @@ from pannier.streams.hashing import Hashing
 from pannier.streams.workers import Workers
 from pannier.tokens import PydanticJWT
 from pannier.volumes.base import Volume
+from pannier.volumes.ownership import Ownership
 from pannier.volumes.posix import SingleFolderVolume
 from pannier.volumes.registry import VolumeSpec, open_volume
 
 STATE_FILE = "state.db"
 STREAM_THREADS = 32
 HASH_THREADS = 4
+EDIT_THREADS = 16
 PACK_THREADS = max(2, os.cpu_count() or 2)
 LONGEST_LINE = 64 * 1024
 """Bytes of a request line or header field: upstream's tokens carry their file list (WIRE section 10, row 9)."""
@@ -128,7 +132,8 @@ class Server:
         streaming, hash_threads = Workers("stream", STREAM_THREADS), Workers("hash", HASH_THREADS)
         walking = Workers("walk", settings.limits.max_concurrent_plans + 1)  # one more looks again at known plans
         packing = Workers("pack", PACK_THREADS)
-        for workers in (streaming, hash_threads, walking, packing):
+        editing = Workers("edit", EDIT_THREADS)
+        for workers in (streaming, hash_threads, walking, packing, editing):
             push(workers.close)
         ahead = AheadSettings(lead=settings.archive.hash_ahead, linger=settings.archive.background_hash_linger)
         hashing = Hashing(hash_threads, checksums)
@@ -137,8 +142,10 @@ class Server:
         push(background.close)
         plans = Plans(_plan_settings(settings), walking)
         push(plans.close)
+        places = Places(self._volumes)
+        files = Files(places, editing, settings.storage_proxy.scandir_limit)
         archives = Archives(
-            places=Places(self._volumes),
+            places=places,
             plans=plans,
             engine=Engine(
                 streaming, hashing, background, ahead, settings.archive.pending_above, _quiet_after(settings.archive)
@@ -158,7 +165,9 @@ class Server:
         )
         client_app = client_application([ClientArchives(archives, client_streams)], self._drain, face)
         manager_app = manager_application(
-            [ManagerArchives(archives, limits.max_selection_body)], self._drain, manager.secret.get_secret_value()
+            [ManagerArchives(archives, limits.max_selection_body), ManagerFiles(files)],
+            self._drain,
+            manager.secret.get_secret_value(),
         )
         client_url = await self._listen(client_app, "api.client.service-addr", client.service_addr, client)
         manager_url = await self._listen(manager_app, "api.manager.service-addr", manager.service_addr, manager)
@@ -244,15 +253,17 @@ def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> di
     Raises:
         ConfigInvalid: One of them cannot be opened.
     """
+    writing = settings.writing
+    ownership = Ownership(writing.owner, writing.group, writing.umask)
     volumes: dict[str, Volume] = {}
     for name, volume in settings.volume.items():
-        volumes[name] = open_volume(VolumeSpec(name, volume.backend, volume.path, volume.options))
+        volumes[name] = open_volume(VolumeSpec(name, volume.backend, volume.path, volume.options, ownership))
     for folder in folders:
         if folder.name in volumes:
             reason = "is also the name of a directory that is served"
             raise ConfigInvalid(f"volume.{folder.name}", reason, "rename the volume or the directory")
         try:
-            volumes[folder.name] = SingleFolderVolume(folder.name, folder.path, folder.folder_id)
+            volumes[folder.name] = SingleFolderVolume(folder.name, folder.path, folder.folder_id, ownership=ownership)
         except OSError as error:
             reason = f"cannot be served: {error.strerror}"
             raise ConfigInvalid(str(folder.path), reason, "give a directory that this user may read") from error

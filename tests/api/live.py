@@ -98,7 +98,7 @@ async def live(state: Path, *, volume: Volume | None = None, **settings: Any) ->
     api = settings.pop("api", {})
     loaded = load(
         None,
-        storage_proxy={"secret": KEY, "session_expire": "1h"},
+        storage_proxy={"secret": KEY, "session_expire": "1h", **settings.pop("storage_proxy", {})},
         api={
             "client": {"service_addr": free, **api.get("client", {})},
             "manager": {"service_addr": free, "internal_addr": free, "secret": SECRET},

@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pannier.archive.entries import Kind
 from pannier.archive.files import Files
@@ -222,6 +222,62 @@ class Folder(Protocol):
         """Give back what the folder holds open. Idempotent; open sources stay usable."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One thing in a directory as people look at it: a link is not followed.
+
+    ``mode`` is the full st_mode. ``target`` is where a link leads if that is inside the folder and there: relative to
+    the directory; else empty.
+    """
+
+    name: bytes
+    mode: int
+    size: int
+    changed_ns: int
+    mtime_ns: int
+    target: bytes = b""
+
+
+class FolderEditor(Protocol):
+    """Shows and changes what is in one virtual folder.
+
+    Links on the way are followed inside the folder, a last one never.
+
+    What the backend refuses is an ``OperationRefused``; a path that leads out, or to ``.upload``, a ``PathOutside``; a
+    full backend ``StorageFull``, one that fails ``VolumeFailed``.
+    """
+
+    def browse(self, path: bytes, after: bytes, most: int | None) -> tuple[list[Seen], bool]:
+        """List a directory: at most so many things by the bytes of their names, behind the name ``after``; and whether
+        there are more. What cannot be looked at is left out, and ``.upload`` at the root."""
+
+    def make_directory(self, path: bytes, *, parents: bool, exist_ok: bool) -> None:
+        """Make a directory, with ``parents`` those on the way too; ``exist_ok``: it may be there."""
+
+    def rename(self, path: bytes, name: bytes) -> None:
+        """Give something another name in its directory.
+
+        Raises:
+            TargetExists: Something has that name.
+        """
+
+    def move(self, source: bytes, target: bytes) -> None:
+        """Move something to another path, or into the directory that is there. A file that is there is replaced.
+
+        Raises:
+            TargetExists: Something of that name is in the directory already.
+        """
+
+    def kinds(self, paths: Sequence[bytes]) -> list[Kind | None]:
+        """Return what is at some paths, None where nothing is."""
+
+    def remove(self, path: bytes) -> None:
+        """Remove what is at a path with all below it, if anything is; of the folder itself only what is in it."""
+
+    def close(self) -> None:
+        """Give back what is held open. Idempotent."""
+
+
 class Volume(Protocol):
     """A configured store that holds virtual folders."""
 
@@ -254,3 +310,11 @@ class Volume(Protocol):
 
     def close(self) -> None:
         """Give back what the volume holds open. Idempotent; opened folders stay usable."""
+
+
+@runtime_checkable
+class EditableVolume(Volume, Protocol):
+    """A volume whose folders can be changed."""
+
+    def editor(self, folder: FolderId) -> FolderEditor:
+        """Open a virtual folder to show and change what is in it; errors as ``folder``."""

@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 
 from pannier.archive.entries import Kind
 from pannier.dto.ids import FolderId
-from pannier.errors import FolderMissing, Offence, OffenceCode, SourceChanged, SourceUnreadable, show
+from pannier.errors import (
+    FolderMissing,
+    Offence,
+    OffenceCode,
+    SourceChanged,
+    SourceUnreadable,
+    show,
+)
 from pannier.volumes.base import RESERVED, Batch, Found, Listing, Refused, Stat
 from pannier.volumes.identities import change_between, now_is, pack_identity
 from pannier.volumes.specs import VolumeSpec

@@ -40,3 +40,7 @@ class Ownership:
         if self.owner is not None or self.group is not None:
             os.fchown(descriptor, -1 if self.owner is None else self.owner, -1 if self.group is None else self.group)
         os.fchmod(descriptor, mode)  # after fchown, which takes setuid and setgid away
+
+
+OURS = Ownership()
+"""The process's own user and group, and rights for the group as upstream gives them (WIRE section 2)."""

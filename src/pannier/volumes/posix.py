@@ -14,13 +14,17 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from typing_extensions import override
+
 from pannier.dto.ids import FolderId
 from pannier.errors import FolderMissing, Offence, OffenceCode, VolumeFailed, show
 from pannier.volumes.base import Found, Listing, Refused
 from pannier.volumes.confine import open_beneath, resolve, supported
 from pannier.volumes.descriptors import Descriptor
+from pannier.volumes.editing import PosixEditor
 from pannier.volumes.folders import folder_path
 from pannier.volumes.listings import batches, identities, reason, stat_of
+from pannier.volumes.ownership import OURS, Ownership
 from pannier.volumes.sources import ENTER, READ, PosixSource, PosixWholeReader, not_opened
 from pannier.volumes.specs import VolumeSpec
 
@@ -98,9 +102,15 @@ class PosixVolume:
     identity_scheme = "inode"
 
     def __init__(
-        self, name: str, root: Path, *, id: str | None = None, clock_granularity: float = CLOCK_GRANULARITY
+        self,
+        name: str,
+        root: Path,
+        *,
+        id: str | None = None,
+        clock_granularity: float = CLOCK_GRANULARITY,
+        ownership: Ownership = OURS,
     ) -> None:
-        """Open the volume; ``clock_granularity`` in seconds.
+        """Open the volume; ``clock_granularity`` in seconds, ``ownership`` of what is written.
 
         The default id is a digest of the name and the real path. Not of the device's number: that follows the order of
         mounting, and every remembered checksum would be lost with it. Another disk under the same path is told apart by
@@ -116,21 +126,29 @@ class PosixVolume:
         self.name = name
         self.id = id if id is not None else default_id(name, os.fsencode(real))
         self.clock_granularity_ns = round(clock_granularity * 1_000_000_000)
+        self._ownership = ownership
 
     def now_ns(self) -> int:
         return time.time_ns()
 
     def folder(self, folder: FolderId) -> PosixFolder:
-        return self._open(folder_path(folder), folder)
+        return PosixFolder(self._open(self._path(folder), folder))
+
+    def editor(self, folder: FolderId) -> PosixEditor:
+        return PosixEditor(self._open(self._path(folder), folder), self._ownership)
 
     def close(self) -> None:
         """Give the root back. Idempotent; opened folders stay usable."""
         self._root.close()
 
-    def _open(self, source: bytes, folder: FolderId) -> PosixFolder:
+    def _path(self, folder: FolderId) -> bytes:
+        """Return where a folder is, relative to the volume's root."""
+        return folder_path(folder)
+
+    def _open(self, source: bytes, folder: FolderId) -> Descriptor:
         try:
             with self._root.use() as root:
-                return PosixFolder(Descriptor(open_beneath(root, source, ENTER)))
+                return Descriptor(open_beneath(root, source, ENTER))
         except OSError as error:
             if error.errno in _GONE or error.errno in _NOT_A_DIRECTORY:
                 raise FolderMissing(str(folder)) from error
@@ -148,14 +166,16 @@ class SingleFolderVolume(PosixVolume):
         *,
         id: str | None = None,
         clock_granularity: float = CLOCK_GRANULARITY,
+        ownership: Ownership = OURS,
     ) -> None:
-        super().__init__(name, root, id=id, clock_granularity=clock_granularity)
+        super().__init__(name, root, id=id, clock_granularity=clock_granularity, ownership=ownership)
         self._folder_id = folder_id
 
-    def folder(self, folder: FolderId) -> PosixFolder:
+    @override
+    def _path(self, folder: FolderId) -> bytes:
         if folder != self._folder_id:
             raise FolderMissing(str(folder))
-        return self._open(b"", folder)
+        return b""
 
 
 def from_spec(spec: VolumeSpec) -> PosixVolume:
@@ -169,7 +189,9 @@ def from_spec(spec: VolumeSpec) -> PosixVolume:
         raise spec.invalid("path", f"backend {spec.backend} needs one", "give the directory that holds the folders")
     granularity = spec.seconds("clock_granularity", CLOCK_GRANULARITY)
     try:
-        return PosixVolume(spec.name, spec.path, id=spec.text("id"), clock_granularity=granularity)
+        return PosixVolume(
+            spec.name, spec.path, id=spec.text("id"), clock_granularity=granularity, ownership=spec.ownership
+        )
     except NotADirectoryError:
         raise spec.invalid("path", f"{str(spec.path)!r} is not a directory", "give the volume's directory") from None
     except FileNotFoundError:

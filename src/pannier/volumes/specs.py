@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from pannier.errors import ConfigInvalid
+from pannier.volumes.ownership import OURS, Ownership
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeSpec:
-    """One ``[volume.<name>]`` of the settings; ``options`` are the backend's own keys."""
+    """One ``[volume.<name>]`` of the settings; ``options`` are the backend's own keys, ``ownership`` what is
+    given to everything that is written."""
 
     name: str
     backend: str
     path: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    ownership: Ownership = OURS
 
     def invalid(self, key: str, reason: str, way_out: str) -> ConfigInvalid:
         """Return the error that one of this volume's keys calls for."""

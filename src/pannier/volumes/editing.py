@@ -1,0 +1,311 @@
+"""Changing what is in a folder: directories, names, removals. Confined as reading is, and never through a last link."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pannier.archive.entries import Kind
+from pannier.errors import OffenceCode, OperationRefused, PathOutside, StorageFull, TargetExists, VolumeFailed, show
+from pannier.volumes.base import RESERVED, Refused, Seen
+from pannier.volumes.confine import inspect, resolve
+from pannier.volumes.descriptors import Descriptor
+from pannier.volumes.listings import kind_of
+from pannier.volumes.ownership import Ownership
+from pannier.volumes.removal import remove_tree
+from pannier.volumes.renaming import rename_new
+
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BROKEN = (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_REMOVED = b"removed-"
+"""What the names of things that are being removed begin with, in the reserved directory."""
+_OUTSIDE = (OffenceCode.LINK_OUTSIDE, OffenceCode.LINK_LOOP, OffenceCode.OUTSIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where a name is or would be: a descriptor (``O_PATH``) of its directory, that directory's path, and the name."""
+
+    directory: int
+    source: bytes
+    name: bytes
+
+    @property
+    def path(self) -> bytes:
+        return self.source + b"/" + self.name if self.source else self.name
+
+
+class PosixEditor:
+    """Changes one virtual folder. Paths as of ``Folder``; links on the way are followed inside the folder, a last one
+    never: it is itself what is renamed or removed.
+
+    What the file system refuses is an ``OperationRefused`` with its ``errno``; a path that leads out of the folder, or
+    to what is reserved, a ``PathOutside``; a full file system ``StorageFull``; one that fails ``VolumeFailed``.
+    """
+
+    def __init__(self, root: Descriptor, ownership: Ownership) -> None:
+        """``root`` is the folder's; the editor gives it back."""
+        self._root, self._ownership = root, ownership
+
+    def browse(self, path: bytes, after: bytes, most: int | None) -> tuple[list[Seen], bool]:
+        """See ``FolderEditor.browse``."""
+        with self._told(path), self._root.use() as root, resolve(root, path, follow=True) as place:
+            if kind_of(place.status) is not Kind.DIRECTORY:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            names = sorted(name for name in map(os.fsencode, _names(place.directory)) if name > after)
+            if not place.source and RESERVED in names:
+                names.remove(RESERVED)
+            seen: list[Seen] = []
+            for at, name in enumerate(names):
+                if most is not None and len(seen) == most:
+                    return seen, at < len(names)
+                try:
+                    status, target = inspect(place.directory, name)
+                except OSError as error:
+                    if error.errno in _BROKEN:
+                        raise
+                    continue
+                if target:
+                    target = self._leads_to(root, place.source, name)
+                seen.append(Seen(name, status.st_mode, status.st_size, status.st_ctime_ns, status.st_mtime_ns, target))
+            return seen, False
+
+    def make_directory(self, path: bytes, *, parents: bool, exist_ok: bool) -> None:
+        """Make a directory.
+
+        Args:
+            parents: Make those on the way to it, too; otherwise they must be there.
+            exist_ok: Nothing happens where a directory is already there.
+        """
+        names = path.split(b"/") if path else []
+        with self._told(path):
+            for count in range(1, len(names)) if parents else ():
+                above = b"/".join(names[:count])
+                if not self._is_there(above):
+                    self._make(above, exist_ok=True)
+            if path:
+                self._make(path, exist_ok=exist_ok)
+            elif not exist_ok:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    def rename(self, path: bytes, name: bytes) -> None:
+        """Give something another name in its directory.
+
+        Raises:
+            TargetExists: Something has that name.
+        """
+        with self._told(path), self._spot(path) as spot:
+            if not spot.source and name == RESERVED:
+                raise _reserved(name)
+            try:
+                rename_new(spot.name, name, src_dir_fd=spot.directory, dst_dir_fd=spot.directory)
+            except FileExistsError:
+                raise TargetExists(spot.source + b"/" + name if spot.source else name) from None
+
+    def move(self, source: bytes, target: bytes) -> None:
+        """Move something to another path, or into the directory that is there. A file that is there is replaced.
+
+        Raises:
+            TargetExists: Something of that name is in the directory already.
+        """
+        with self._told(source, target), self._spot(source) as old:
+            into = self._directory(target)
+            if into is None:
+                with self._spot(target) as new:
+                    os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
+                return
+            with self._spot(into + b"/" + old.name if into else old.name) as new:
+                if new.path == old.path:
+                    return
+                try:
+                    rename_new(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
+                except FileExistsError:
+                    raise TargetExists(new.path) from None
+
+    def kinds(self, paths: Sequence[bytes]) -> list[Kind | None]:
+        """Return what is at some paths, None where nothing is."""
+        found: list[Kind | None] = []
+        for path in paths:
+            with self._told(path):
+                if path == RESERVED:
+                    raise _reserved(path)
+                try:
+                    with self._root.use() as root, resolve(root, path, follow=False) as place:
+                        found.append(kind_of(place.status))
+                except Refused as refused:
+                    if refused.offence.code not in (OffenceCode.MISSING, OffenceCode.LINK_DANGLING):
+                        raise
+                    found.append(None)
+        return found
+
+    def remove(self, path: bytes) -> None:
+        """Remove what is at a path, a directory with all below it; nothing happens where nothing is.
+
+        The folder itself stays, and what is reserved in it. A directory vanishes at once, before it is emptied.
+        """
+        with self._told(path):
+            if not path:
+                with self._root.use() as root:
+                    names = [name for name in map(os.fsencode, _names(root)) if name != RESERVED]
+                for name in names:
+                    self.remove(name)
+                return
+            try:
+                with self._spot(path) as spot:
+                    self._remove(spot)
+            except Refused as refused:
+                if refused.offence.code not in (OffenceCode.MISSING, OffenceCode.LINK_DANGLING):
+                    raise
+            except FileNotFoundError:
+                pass
+
+    def close(self) -> None:
+        """Give back what is held open. Idempotent."""
+        self._root.close()
+
+    # -- one step
+
+    def _make(self, path: bytes, *, exist_ok: bool) -> None:
+        with self._spot(path) as spot:
+            try:
+                # for nobody else until its owner and rights are what they are to be
+                os.mkdir(spot.name, 0o700, dir_fd=spot.directory)
+            except FileExistsError:
+                if exist_ok and self._directory(path) is not None:
+                    return
+                raise
+            made = os.open(spot.name, _OPEN_DIRECTORY, dir_fd=spot.directory)
+            try:
+                self._ownership.grant(made, self._ownership.directory_mode)
+            finally:
+                os.close(made)
+
+    def _remove(self, spot: _Spot) -> None:
+        try:
+            os.unlink(spot.name, dir_fd=spot.directory)
+            return
+        except (IsADirectoryError, PermissionError):  # of a directory the one or the other (unlink(2))
+            pass
+        hidden = _REMOVED + secrets.token_hex(16).encode()
+        while True:
+            try:
+                with self._root.use() as root, self._reserved(root) as reserved:
+                    os.rename(spot.name, hidden, src_dir_fd=spot.directory, dst_dir_fd=reserved)
+                    remove_tree(reserved, hidden)
+                return
+            except FileNotFoundError:
+                # another removal that ended has taken the reserved directory away under us, unless ours is gone
+                os.lstat(spot.name, dir_fd=spot.directory)
+
+    @contextmanager
+    def _reserved(self, root: int) -> Iterator[int]:
+        """Open the reserved directory, making it if need be; it goes again when nothing is in it."""
+        try:
+            os.mkdir(RESERVED, 0o700, dir_fd=root)
+        except FileExistsError:
+            pass
+        reserved = os.open(RESERVED, _OPEN_DIRECTORY, dir_fd=root)
+        try:
+            yield reserved
+        finally:
+            os.close(reserved)
+            try:
+                os.rmdir(RESERVED, dir_fd=root)
+            except OSError:  # something is in it
+                pass
+
+    # -- finding
+
+    def _leads_to(self, root: int, directory: bytes, name: bytes) -> bytes:
+        """Return where a link leads, relative to its directory; empty where that is outside or nowhere."""
+        try:
+            with resolve(root, directory + b"/" + name if directory else name, follow=True) as place:
+                return posixpath.relpath(b"/" + place.source, b"/" + directory)
+        except (Refused, VolumeFailed):
+            return b""
+
+    def _is_there(self, path: bytes) -> bool:
+        try:
+            with self._root.use() as root, resolve(root, path, follow=True):
+                return True
+        except Refused as refused:
+            if refused.offence.code is OffenceCode.MISSING:
+                return False
+            raise
+
+    def _directory(self, path: bytes) -> bytes | None:
+        """Return the path without links of the directory at ``path``, None if something else or nothing is there."""
+        try:
+            with self._root.use() as root, resolve(root, path, follow=True) as place:
+                return place.source if kind_of(place.status) is Kind.DIRECTORY else None
+        except Refused as refused:
+            if refused.offence.code in (OffenceCode.MISSING, OffenceCode.LINK_DANGLING):
+                return None
+            raise
+
+    @contextmanager
+    def _spot(self, path: bytes) -> Iterator[_Spot]:
+        """Find the directory of a path, for an operation on its last name.
+
+        Raises:
+            OSError: The directory is the folder's own place (EBUSY), or no directory.
+            PathOutside: The name is reserved.
+            Refused: As of ``resolve``.
+        """
+        above, _, name = path.rpartition(b"/")
+        if not name:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        with self._root.use() as root, resolve(root, above, follow=True) as place:
+            if kind_of(place.status) is not Kind.DIRECTORY:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not place.source and name == RESERVED:
+                raise _reserved(path)
+            yield _Spot(place.directory, place.source, name)
+
+    @contextmanager
+    def _told(self, *paths: bytes) -> Iterator[None]:
+        """Say what the file system or the resolver refuses in terms of the paths that were asked for."""
+        try:
+            yield
+        except Refused as refused:
+            raise told(refused, paths) from refused
+        except OSError as error:
+            raise told_of(error, paths) from error
+
+
+def told(refused: Refused, paths: Sequence[bytes]) -> OperationRefused | PathOutside:
+    """Return the error that a refused path is for an operation on ``paths``."""
+    offence = refused.offence
+    if offence.code in _OUTSIDE:
+        return PathOutside(offence.path, offence.detail)
+    number = errno.EACCES if offence.code is OffenceCode.UNREADABLE else errno.ENOENT
+    return OperationRefused(os.strerror(number), number, paths)
+
+
+def told_of(error: OSError, paths: Sequence[bytes]) -> OperationRefused | StorageFull | VolumeFailed:
+    """Return the error that a failed system call is for an operation on ``paths``."""
+    number = error.errno or errno.EIO
+    words = os.strerror(number)
+    if number in _FULL:
+        return StorageFull(f"{', '.join(map(show, paths))}: {words}; make room, or ask for more")
+    if number in _BROKEN:
+        return VolumeFailed(f"{', '.join(map(show, paths))}: {words}")
+    return OperationRefused(words, number, paths)
+
+
+def _reserved(path: bytes) -> PathOutside:
+    return PathOutside(path, "this name is kept for unfinished uploads; choose another")
+
+
+def _names(directory: int) -> list[str]:
+    number = os.open(b".", _OPEN_DIRECTORY, dir_fd=directory)
+    try:
+        return os.listdir(number)
+    finally:
+        os.close(number)
