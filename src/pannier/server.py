@@ -20,8 +20,10 @@ from pannier import logs
 from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
 from pannier.api.client_archives import ClientArchives
+from pannier.api.client_downloads import ClientDownloads
 from pannier.api.connections import Runner
 from pannier.api.manager_archives import ManagerArchives
+from pannier.api.manager_downloads import ManagerDownloads
 from pannier.api.manager_files import ManagerFiles
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
@@ -31,6 +33,7 @@ from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
 from pannier.memory import keep_out_of_collections, share_heap
 from pannier.services.archives import Archives
+from pannier.services.downloads import Downloads
 from pannier.services.files import Files
 from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
@@ -143,15 +146,23 @@ class Server:
         plans = Plans(_plan_settings(settings), walking)
         push(plans.close)
         places = Places(self._volumes)
+        keys = PydanticJWT(settings.storage_proxy.secret.get_secret_value())
+        quiet_after_ns = _quiet_after(settings.archive)
+        downloads = Downloads(
+            places,
+            streaming,
+            keys,
+            state,
+            session_expire=settings.storage_proxy.session_expire,
+            quiet_after_ns=quiet_after_ns,
+        )
         files = Files(places, editing, settings.storage_proxy.scandir_limit)
         archives = Archives(
             places=places,
             plans=plans,
-            engine=Engine(
-                streaming, hashing, background, ahead, settings.archive.pending_above, _quiet_after(settings.archive)
-            ),
+            engine=Engine(streaming, hashing, background, ahead, settings.archive.pending_above, quiet_after_ns),
             encoding=Encoding(packing, PACK_THREADS + 1),
-            keys=PydanticJWT(settings.storage_proxy.secret.get_secret_value()),
+            keys=keys,
             sessions=state,
             selections=state,
             session_expire=settings.storage_proxy.session_expire,
@@ -163,9 +174,15 @@ class Server:
         client_streams = Streaming(
             streaming, Admission(limits.max_streams, limits.max_streams_per_token), limits.stream_rate
         )
-        client_app = client_application([ClientArchives(archives, client_streams)], self._drain, face)
+        client_app = client_application(
+            [ClientArchives(archives, client_streams), ClientDownloads(downloads, client_streams)], self._drain, face
+        )
         manager_app = manager_application(
-            [ManagerArchives(archives, limits.max_selection_body), ManagerFiles(files)],
+            [
+                ManagerArchives(archives, limits.max_selection_body),
+                ManagerFiles(files),
+                ManagerDownloads(downloads, client_streams),
+            ],
             self._drain,
             manager.secret.get_secret_value(),
         )

@@ -1,0 +1,155 @@
+"""The use cases of single files: mint a token, find what it opens, read it. No HTTP."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+
+from pannier.archive.entries import Kind
+from pannier.dto.downloads import DownloadClaim, DownloadTokenData, DownloadTokenRequest, TokenReply
+from pannier.dto.files import FetchRequest
+from pannier.dto.paths import to_text
+from pannier.errors import FileMissing, InvalidRequest, NotAFile, PathOutside, show
+from pannier.services.places import Places, inside
+from pannier.state.base import SessionStore
+from pannier.streams.file import FileReader
+from pannier.streams.hashing import Place
+from pannier.streams.workers import Workers
+from pannier.tokens import PydanticJWT, session_of
+from pannier.volumes.base import Found, Refused
+
+_PIN_GRACE = 24 * 3600
+"""Seconds that a pin outlives its token."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileGrant:
+    """What a valid token allows: one path of a folder, until ``expires`` (Unix seconds).
+
+    ``session`` is what its pins are remembered by: those of one path are its own.
+    """
+
+    place: Place
+    path: bytes
+    session: str
+    expires: int
+
+
+class Downloads:
+    """Single files, for managers and for those who hold a token.
+
+    Args:
+        workers: Threads that wait for storage.
+        sessions: Which version of a file each download began with.
+        session_expire: Seconds that a token lives.
+        quiet_after_ns: See ``FileReader``.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        workers: Workers,
+        keys: PydanticJWT,
+        sessions: SessionStore,
+        *,
+        session_expire: float,
+        quiet_after_ns: int | None,
+    ) -> None:
+        self._places, self._workers, self._keys, self._sessions = places, workers, keys, sessions
+        self._session_expire, self._quiet_after_ns = session_expire, quiet_after_ns
+
+    def mint(self, request: DownloadTokenRequest) -> TokenReply:
+        """Return a token for a path; whether something is there is seen when it is spent, as upstream does.
+
+        Raises:
+            VolumeUnknown: The volume is not configured.
+            PathOutside: The path cannot be one of the folder.
+        """
+        self._places.volume(request.volume)
+        inside(request.relpath)
+        claims = DownloadTokenData(
+            volume=request.volume,
+            vfid=request.vfid,
+            relpath=request.relpath,
+            exp=int(time.time() + self._session_expire),
+            jti=secrets.token_urlsafe(16),
+            pannier=DownloadClaim(strict=True) if request.strict else None,
+        )
+        return TokenReply(token=self._keys.issue(claims))
+
+    def admit(self, token: str, dst_dir: str | None) -> FileGrant:
+        """Return what a token allows; ``dst_dir`` is a directory that its path is taken from.
+
+        Raises:
+            TokenRejected: It allows nothing here.
+            VolumeUnknown: Its volume is not configured.
+            InvalidRequest: It allows no ``dst_dir``.
+            FileMissing: The path leaves the folder.
+        """
+        claims = self._keys.validate(token, DownloadTokenData)
+        if dst_dir is not None and claims.pannier is not None and claims.pannier.strict:
+            raise InvalidRequest("dst_dir", "this token is for one path only; leave it out")
+        try:
+            above, path = inside(dst_dir) if dst_dir else b"", inside(claims.relpath)
+        except PathOutside as error:
+            raise FileMissing(error.path) from error
+        path = b"/".join(filter(None, (above, path)))
+        place = self._places.place(claims.volume, claims.vfid)
+        return FileGrant(place, path, f"{session_of(token, claims.jti)}:file:{path.hex()}", claims.exp)
+
+    def of(self, request: FetchRequest) -> FileGrant:
+        """Return what a manager asks for without a token.
+
+        Raises:
+            VolumeUnknown, PathOutside: As they say.
+        """
+        path = inside(request.relpath)
+        return FileGrant(self._places.place(request.volume, request.vfid), path, "manager", 0)
+
+    async def open(self, grant: FileGrant) -> FileReader:
+        """Return a reader of the file as it is now.
+
+        Raises:
+            FileMissing: Nothing is there, or it is outside the folder.
+            NotAFile: Something else is.
+            FolderMissing, VolumeFailed: As they say.
+        """
+        found = await self._workers.run(_find, grant)
+        return FileReader(
+            self._workers,
+            grant.place,
+            found,
+            grant.path,
+            filename=to_text(grant.path.rpartition(b"/")[2]),
+            quiet_after_ns=self._quiet_after_ns,
+        )
+
+    async def pinned(self, grant: FileGrant, *, certain: bool) -> str | None:
+        """Return the ETag that a download began with; see ``SessionStore.pinned``."""
+        return await self._sessions.pinned(grant.session, certain=certain)
+
+    async def pin(self, grant: FileGrant, etag: str) -> str:
+        """Tie a download to a version of its file; see ``SessionStore.pin``."""
+        return await self._sessions.pin(grant.session, etag, grant.expires + _PIN_GRACE)
+
+    async def withdraw(self, grant: FileGrant) -> None:
+        """Tie a download to no version any more; see ``SessionStore.withdraw``."""
+        await self._sessions.withdraw(grant.session, grant.expires + _PIN_GRACE)
+
+
+def _find(grant: FileGrant) -> Found:
+    folder = grant.place.open()
+    try:
+        found = folder.lookup(grant.path, follow=True)
+    except Refused as refused:
+        raise FileMissing(grant.path) from refused
+    finally:
+        folder.close()
+    match found.stat.kind:
+        case Kind.FILE:
+            return found
+        case Kind.DIRECTORY:
+            raise NotAFile(grant.path, f"a directory; ask the manager for an archive of {show(grant.path)}")
+        case _:
+            raise NotAFile(grant.path, "a special file")
