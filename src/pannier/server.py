@@ -21,10 +21,12 @@ from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
 from pannier.api.client_archives import ClientArchives
 from pannier.api.client_downloads import ClientDownloads
+from pannier.api.client_uploads import ClientUploads
 from pannier.api.connections import Runner
 from pannier.api.manager_archives import ManagerArchives
 from pannier.api.manager_downloads import ManagerDownloads
 from pannier.api.manager_files import ManagerFiles
+from pannier.api.manager_uploads import ManagerUploads
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
 from pannier.config import Address, Settings
@@ -38,6 +40,7 @@ from pannier.services.files import Files
 from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
 from pannier.services.progress import WalkLimits
+from pannier.services.uploads import Uploads
 from pannier.state.base import ChecksumStore
 from pannier.state.checksum_store import CHECKSUM_FILE, REMEMBERED, SqliteChecksums
 from pannier.state.checksums import ChecksumMemory
@@ -148,6 +151,13 @@ class Server:
         places = Places(self._volumes)
         keys = PydanticJWT(settings.storage_proxy.secret.get_secret_value())
         quiet_after_ns = _quiet_after(settings.archive)
+        uploads = Uploads(
+            places,
+            editing,
+            keys,
+            largest=settings.storage_proxy.max_upload_size,
+            session_expire=settings.storage_proxy.session_expire,
+        )
         downloads = Downloads(
             places,
             streaming,
@@ -175,13 +185,20 @@ class Server:
             streaming, Admission(limits.max_streams, limits.max_streams_per_token), limits.stream_rate
         )
         client_app = client_application(
-            [ClientArchives(archives, client_streams), ClientDownloads(downloads, client_streams)], self._drain, face
+            [
+                ClientArchives(archives, client_streams),
+                ClientDownloads(downloads, client_streams),
+                ClientUploads(uploads),
+            ],
+            self._drain,
+            face,
         )
         manager_app = manager_application(
             [
                 ManagerArchives(archives, limits.max_selection_body),
                 ManagerFiles(files),
                 ManagerDownloads(downloads, client_streams),
+                ManagerUploads(uploads),
             ],
             self._drain,
             manager.secret.get_secret_value(),

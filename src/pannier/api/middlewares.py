@@ -147,6 +147,8 @@ class Cors:
         """Answer a browser that asks before it asks."""
         if request.method != hdrs.METH_OPTIONS or hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
             return await handler(request)
+        if any(route.method == hdrs.METH_OPTIONS for route in request.match_info.route.resource or ()):
+            return await handler(request)  # it says itself what it allows
         return web.Response(
             headers={
                 hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET",
@@ -157,6 +159,8 @@ class Cors:
 
     async def grant(self, request: web.Request, response: web.StreamResponse) -> None:
         """Add the headers to whatever is answered, problems included (``on_response_prepare``)."""
+        if hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in response.headers:
+            return  # said by the route
         origin = request.headers.get(hdrs.ORIGIN)
         if self._origins:
             response.headers.add(hdrs.VARY, hdrs.ORIGIN)

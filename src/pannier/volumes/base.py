@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -238,6 +239,29 @@ class Seen:
     target: bytes = b""
 
 
+class StagedUpload(Protocol):
+    """An unfinished upload that nobody else writes to. Errors: as of ``FolderEditor``."""
+
+    @property
+    def offset(self) -> int:
+        """Bytes that are durable."""
+
+    def cut(self) -> None:
+        """Drop what is not durable, before more is written."""
+
+    def write(self, data: memoryview, at: int) -> None:
+        """Write behind what is there; durable with the next ``commit``."""
+
+    def commit(self, offset: int) -> None:
+        """Make the first ``offset`` bytes durable, and say so durably."""
+
+    def publish(self, path: bytes) -> None:
+        """Have it appear at a path, whole and at once, in place of a file that is there; directories are made."""
+
+    def discard(self) -> None:
+        """Drop it."""
+
+
 class FolderEditor(Protocol):
     """Shows and changes what is in one virtual folder.
 
@@ -273,6 +297,17 @@ class FolderEditor(Protocol):
 
     def remove(self, path: bytes) -> None:
         """Remove what is at a path with all below it, if anything is; of the folder itself only what is in it."""
+
+    def stage(self, session: bytes) -> None:
+        """Begin an upload, durably."""
+
+    def staged(self, session: bytes, lifetime: float) -> AbstractContextManager[StagedUpload]:
+        """Take an unfinished upload, for the block.
+
+        Raises:
+            UploadMissing: There is none, or nothing was added to it for ``lifetime`` seconds.
+            UploadLeaseHeld: Somebody else has it.
+        """
 
     def close(self) -> None:
         """Give back what is held open. Idempotent."""

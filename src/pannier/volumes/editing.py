@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from pannier.archive.entries import Kind
 from pannier.errors import OffenceCode, OperationRefused, PathOutside, StorageFull, TargetExists, VolumeFailed, show
-from pannier.volumes.base import RESERVED, Refused, Seen
+from pannier.volumes.base import RESERVED, Refused, Seen, StagedUpload
 from pannier.volumes.confine import inspect, resolve
 from pannier.volumes.descriptors import Descriptor
 from pannier.volumes.listings import kind_of
 from pannier.volumes.ownership import Ownership
 from pannier.volumes.removal import remove_tree
 from pannier.volumes.renaming import rename_new
+from pannier.volumes.staging import Staged, Staging
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -165,6 +166,36 @@ class PosixEditor:
             except FileNotFoundError:
                 pass
 
+    # -- uploads
+
+    def stage(self, session: bytes) -> None:
+        """See ``FolderEditor.stage``."""
+        with self._told(session), self._root.use() as root:
+            Staging(root).create(session)
+
+    @contextmanager
+    def staged(self, session: bytes, lifetime: float) -> Iterator[StagedUpload]:
+        """See ``FolderEditor.staged``."""
+        with (
+            self._told(session),
+            self._root.use() as root,
+            Staging(root).open(session, lifetime) as (staged, directory),
+        ):
+            yield _Upload(self, session, staged, directory)
+
+    def publish(self, session: bytes, staged: Staged, directory: int, path: bytes) -> None:
+        """Have an upload that is whole appear at a path, in place of a file that is there, with its directories."""
+        above = path.rpartition(b"/")[0]
+        if above:
+            self.make_directory(above, parents=True, exist_ok=True)
+        with self._told(path), self._spot(path) as spot:
+            self._ownership.grant(staged.descriptor, self._ownership.file_mode)
+            staged.finish()
+            os.rename(session, spot.name, src_dir_fd=directory, dst_dir_fd=spot.directory)
+            _sync(spot.directory)
+        with self._root.use() as root:
+            Staging(root).tidy()
+
     def close(self) -> None:
         """Give back what is held open. Idempotent."""
         self._root.close()
@@ -277,6 +308,48 @@ class PosixEditor:
             raise told(refused, paths) from refused
         except OSError as error:
             raise told_of(error, paths) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """A ``StagedUpload``."""
+
+    editor: PosixEditor
+    session: bytes
+    staged: Staged
+    directory: int
+
+    @property
+    def offset(self) -> int:
+        return self.staged.offset
+
+    def cut(self) -> None:
+        self.staged.cut()
+
+    def write(self, data: memoryview, at: int) -> None:
+        with self.editor._told(self.session):
+            self.staged.write(data, at)
+
+    def commit(self, offset: int) -> None:
+        with self.editor._told(self.session):
+            self.staged.commit(offset)
+
+    def publish(self, path: bytes) -> None:
+        self.editor.publish(self.session, self.staged, self.directory, path)
+
+    def discard(self) -> None:
+        with self.editor._told(self.session), self.editor._root.use() as root:
+            os.unlink(self.session, dir_fd=self.directory)
+            Staging(root).tidy()
+
+
+def _sync(directory: int) -> None:
+    """Make what happened to the names of a directory durable."""
+    number = os.open(b".", _OPEN_DIRECTORY, dir_fd=directory)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def told(refused: Refused, paths: Sequence[bytes]) -> OperationRefused | PathOutside:

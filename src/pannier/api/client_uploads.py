@@ -1,0 +1,92 @@
+"""Client-facing: uploads by tus 1.0.0, its core (WIRE section 6.4; https://tus.io/protocols/resumable-upload)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from aiohttp import web
+
+from pannier.api.handlers import Answered, ApiResponse, HeaderParam, QueryParam, api_handler
+from pannier.api.requests import Context
+from pannier.api.routes import Route
+from pannier.dto.uploads import PatchHeaders, UploadQuery
+from pannier.errors import (
+    FolderMissing,
+    InvalidRequest,
+    LimitExceeded,
+    OperationRefused,
+    PathOutside,
+    StorageFull,
+    TokenRejected,
+    UnreadableBody,
+    UploadLeaseHeld,
+    UploadMissing,
+    UploadOffsetMismatch,
+    VolumeUnknown,
+)
+from pannier.services.uploads import UploadGrant, Uploads
+
+_VERSION = "1.0.0"
+_NAMES = "Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset, Content-Type"
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "*",
+    "Access-Control-Allow-Headers": _NAMES,
+    "Access-Control-Expose-Headers": _NAMES,
+}
+_REFUSALS = (TokenRejected, VolumeUnknown, FolderMissing, UploadMissing, UploadLeaseHeld, PathOutside, InvalidRequest)
+_WRITING = (*_REFUSALS, UploadOffsetMismatch, LimitExceeded, StorageFull, OperationRefused)
+
+
+class ClientUploads:
+    """The handlers of ``/upload``."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+
+    def routes(self) -> Iterable[Route]:
+        return [
+            Route("OPTIONS", "/upload", self.options, {200: None}),
+            Route("HEAD", "/upload", self.offset, {200: None}, _REFUSALS),
+            Route("PATCH", "/upload", self.append, {204: None}, _WRITING),
+        ]
+
+    @api_handler
+    async def options(self) -> Answered:
+        """``OPTIONS /upload``: what is spoken here; asks for no token."""
+        told = {"Tus-Resumable": _VERSION, "Tus-Version": _VERSION, "Tus-Max-Size": str(self._uploads.largest)}
+        return ApiResponse(headers={**told, **_CORS})
+
+    @api_handler
+    async def offset(self, query: QueryParam[UploadQuery]) -> Answered:
+        """``HEAD /upload``: how far the upload is."""
+        grant = self._uploads.admit(query.parsed.token, query.parsed.dst_dir)
+        return ApiResponse(headers=_told(grant, await self._uploads.offset(grant)))
+
+    @api_handler
+    async def append(
+        self, query: QueryParam[UploadQuery], headers: HeaderParam[PatchHeaders], context: Context
+    ) -> Answered:
+        """``PATCH /upload``: more of it; 204 when that is durable."""
+        grant = self._uploads.admit(query.parsed.token, query.parsed.dst_dir)
+        told = headers.parsed
+        at = await self._uploads.append(grant, told.upload_offset, told.content_length, _body(context))
+        return ApiResponse(status=204, headers=_told(grant, at))
+
+
+async def _body(context: Context) -> AsyncIterator[bytes]:
+    try:
+        async for piece in context.request.content.iter_any():
+            yield piece
+    except web.RequestPayloadError:
+        raise UnreadableBody("the body is not encoded as its headers say, or ends early") from None
+
+
+def _told(grant: UploadGrant, offset: int) -> dict[str, str]:
+    return {
+        "Tus-Resumable": _VERSION,
+        "Upload-Offset": str(offset),
+        "Upload-Length": str(grant.size),
+        "Cache-Control": "no-store",
+        **_CORS,
+    }

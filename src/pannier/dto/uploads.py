@@ -1,0 +1,89 @@
+"""Uploads: how they are asked for, what their tokens say, how a client asks (WIRE sections 4, 5 and 6.4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
+
+from pannier.dto.archives import VolumeName
+from pannier.dto.claims import LAST_EXPIRY
+from pannier.dto.folders import FolderRequest
+from pannier.dto.ids import FolderId
+from pannier.dto.paths import VolumePath
+
+LARGEST = 2**63 - 1
+"""Bytes: what a file system can count."""
+
+
+def _number(value: object) -> object:
+    # the manager sends the size as a text
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20 else value
+
+
+Size = Annotated[int, BeforeValidator(_number), Field(ge=0, le=LARGEST, strict=True)]
+"""A number of bytes, or its decimal digits."""
+
+Session = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\z")]
+"""The name of an upload, 32 hex digits."""
+
+
+class UploadTokenRequest(FolderRequest):
+    """``POST /folder/file/upload``."""
+
+    relpath: VolumePath
+    size: Size
+    strict: bool = False
+    """Ours: whoever spends the token cannot choose a ``dst_dir``."""
+
+
+class UploadClaim(BaseModel):
+    """Everything in an upload token that is ours. Closed: an unknown member would be a restriction not kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    v: Literal[1] = 1
+    strict: bool = False
+
+
+class UploadTokenData(BaseModel):
+    """The claims of a token that takes one upload; claims that are not named here are tolerated."""
+
+    model_config = ConfigDict(frozen=True)
+
+    op: Literal["upload"] = "upload"
+    volume: VolumeName
+    vfid: FolderId
+    relpath: VolumePath
+    size: Size
+    session: Session
+    exp: int = Field(ge=0, le=LAST_EXPIRY)
+    """When it ends, seconds since the epoch."""
+    pannier: UploadClaim | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_on_the_wire(self, write: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        return {key: value for key, value in write(self).items() if value is not None}
+
+
+class UploadQuery(BaseModel):
+    """The query of ``/upload``."""
+
+    token: str
+    dst_dir: VolumePath | None = None
+    """A directory of the folder that the token's path is taken from."""
+
+
+class PatchHeaders(BaseModel):
+    """The header of a PATCH that counts."""
+
+    upload_offset: Annotated[int, BeforeValidator(_number), Field(ge=0, le=LARGEST, strict=True)]
+    content_length: int | None = None
