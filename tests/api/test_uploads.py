@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
 import os
 import secrets
@@ -326,3 +327,19 @@ async def test_a_token_that_is_not_for_this(folder: Disk, claims: dict[str, Any]
     good = {"op": "upload", "volume": "m", "vfid": str(FOLDER), "relpath": "f", "size": 4, "session": "0" * 32}
     token = jwt.encode({**good, "exp": int(time.time()) + 60, **claims}, KEY, algorithm="HS256")
     assert (await patch(folder, token, 0, b"data")).status == status
+
+
+async def test_what_nobody_goes_on_with_is_collected(folder: Disk) -> None:
+    upload = folder.root / ".upload"
+    old, young, held, foreign = ("a" * 32, "b" * 32, "c" * 32, "notes.txt")
+    upload.mkdir()
+    for name in (old, young, held, foreign):
+        (upload / name).touch()
+    (upload / f"removed-{'d' * 32}" / "deep").mkdir(parents=True)  # of just now: it may be being removed
+    for name in (old, held, foreign):
+        os.utime(upload / name, (time.time() - 25 * 3600,) * 2)
+    with (upload / held).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        token = await mint(folder, "f", 4)
+        session = jwt.decode(token, KEY, algorithms=["HS256"])["session"]
+        assert set(staged(folder)) == {young, held, foreign, f"removed-{'d' * 32}", session}

@@ -77,6 +77,12 @@ class Pannier:
         body = {"volume": folder["volume"], "virtual_folder_id": folder["folder_id"], "files": files or ["."], **more}
         return self.manage("/folder/file/archive-download-token", body)
 
+    def at_folder(self, operation: str, **body: Any) -> dict[str, Any]:
+        """Ask for an operation on the folder's files, and return the manager's answer."""
+        folder = self._runtime["folders"][0]
+        wanted = {"volume": folder["volume"], "vfid": folder["folder_id"], **body}
+        return self.manage(f"/folder/file/{operation}", wanted)
+
     def manage(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST to the manager API; raises ``urllib.error.HTTPError`` for what is refused."""
         request = urllib.request.Request(

@@ -187,11 +187,11 @@ def _editor(place: Place) -> FolderEditor:
 
 def _stage(grant: UploadGrant) -> None:
     with closing(_editor(grant.place)) as editor:
-        editor.stage(grant.session)
+        editor.stage(grant.session, LIFETIME)
         if grant.size:
             return
         empty = secrets.token_hex(16).encode()
-        editor.stage(empty)
+        editor.stage(empty, LIFETIME)
         with editor.staged(empty, LIFETIME) as staged:
             staged.publish(grant.path)
 

@@ -298,8 +298,8 @@ class FolderEditor(Protocol):
     def remove(self, path: bytes) -> None:
         """Remove what is at a path with all below it, if anything is; of the folder itself only what is in it."""
 
-    def stage(self, session: bytes) -> None:
-        """Begin an upload, durably."""
+    def stage(self, session: bytes, lifetime: float) -> None:
+        """Begin an upload, durably; those to which nothing was added for ``lifetime`` seconds are dropped."""
 
     def staged(self, session: bytes, lifetime: float) -> AbstractContextManager[StagedUpload]:
         """Take an unfinished upload, for the block.

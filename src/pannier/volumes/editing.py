@@ -168,10 +168,12 @@ class PosixEditor:
 
     # -- uploads
 
-    def stage(self, session: bytes) -> None:
+    def stage(self, session: bytes, lifetime: float) -> None:
         """See ``FolderEditor.stage``."""
         with self._told(session), self._root.use() as root:
-            Staging(root).create(session)
+            staging = Staging(root)
+            staging.collect(lifetime)
+            staging.create(session)
 
     @contextmanager
     def staged(self, session: bytes, lifetime: float) -> Iterator[StagedUpload]:

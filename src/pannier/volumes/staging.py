@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -17,10 +18,15 @@ from contextlib import contextmanager
 
 from pannier.errors import UploadLeaseHeld, UploadMissing
 from pannier.volumes.base import RESERVED
+from pannier.volumes.removal import remove_tree
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _STAGED = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _DURABLE = b"user.pannier.durable"
+_SESSION = re.compile(rb"[0-9a-f]{32}")
+_REMOVED = re.compile(rb"removed-[0-9a-f]{32}")
+_REMOVAL = 3600.0
+"""Seconds after which what is left of a removal is nobody's any more."""
 _NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM, errno.ENOSYS)
 
 
@@ -135,6 +141,32 @@ class Staging:
                 yield Staged(descriptor), directory
             finally:
                 os.close(descriptor)
+
+    def collect(self, lifetime: float) -> None:
+        """Remove uploads to which nothing was added for so long, and what a removal that was cut off has left.
+
+        Only what carries our names is touched, and no upload that somebody holds.
+        """
+        try:
+            with self._directory() as directory:
+                for name in map(os.fsencode, os.listdir(directory)):
+                    if _REMOVED.fullmatch(name):
+                        self._collect_removed(directory, name)
+                    elif _SESSION.fullmatch(name):
+                        try:
+                            with self.open(name, lifetime):
+                                pass  # it goes when it is opened, if it is too old
+                        except (UploadMissing, UploadLeaseHeld):
+                            pass
+        except UploadMissing:
+            pass
+
+    def _collect_removed(self, directory: int, name: bytes) -> None:
+        try:
+            if time.time() - os.lstat(name, dir_fd=directory).st_ctime > _REMOVAL:
+                remove_tree(directory, name)
+        except OSError:  # the next one tries again
+            pass
 
     def tidy(self) -> None:
         """Take the directory away if nothing is in it."""
