@@ -26,6 +26,7 @@ from pannier.api.connections import Runner
 from pannier.api.manager_archives import ManagerArchives
 from pannier.api.manager_downloads import ManagerDownloads
 from pannier.api.manager_files import ManagerFiles
+from pannier.api.manager_folders import ManagerFolders
 from pannier.api.manager_uploads import ManagerUploads
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
@@ -37,6 +38,7 @@ from pannier.memory import keep_out_of_collections, share_heap
 from pannier.services.archives import Archives
 from pannier.services.downloads import Downloads
 from pannier.services.files import Files
+from pannier.services.folders import Folders, Mounted
 from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
 from pannier.services.progress import WalkLimits
@@ -151,6 +153,9 @@ class Server:
         places = Places(self._volumes)
         keys = PydanticJWT(settings.storage_proxy.secret.get_secret_value())
         quiet_after_ns = _quiet_after(settings.archive)
+        proxy = settings.storage_proxy
+        mounted = {name: Mounted(volume.backend, volume.fsprefix) for name, volume in settings.volume.items()}
+        folders = Folders(places, mounted, editing, make_scopes=proxy.allow_auto_quota_scope_creation)
         uploads = Uploads(
             places,
             editing,
@@ -196,6 +201,7 @@ class Server:
         manager_app = manager_application(
             [
                 ManagerArchives(archives, limits.max_selection_body),
+                ManagerFolders(folders),
                 ManagerFiles(files),
                 ManagerDownloads(downloads, client_streams),
                 ManagerUploads(uploads),

@@ -1,11 +1,17 @@
-"""What the manager-facing routes of folders and files have in common (WIRE section 4)."""
+"""Requests for whole folders, and what all requests for folders and files have in common (WIRE section 4)."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from pannier.dto.archives import VolumeName
 from pannier.dto.ids import FolderId
+from pannier.dto.paths import VolumePath
+
+FOLDER_MODE = 0o775
+"""Permissions of a new folder, where the request does not say (WIRE section 2)."""
 
 
 class WireRequest(BaseModel):
@@ -24,3 +30,47 @@ class FolderRequest(VolumeRequest):
     """A body that names a virtual folder."""
 
     vfid: FolderId
+
+
+class CreateFolderRequest(FolderRequest):
+    """``POST /folder/create``; ``mode`` are the permissions of the folder, null for the default."""
+
+    mode: Annotated[int, Field(ge=0, le=0o7777)] | None = FOLDER_MODE
+    options: dict[str, Any] | None = None
+
+
+class MountRequest(FolderRequest):
+    """``GET /folder/mount``."""
+
+    subpath: VolumePath = "."
+
+
+class MetadataRequest(FolderRequest):
+    """``GET`` and ``POST /folder/metadata``."""
+
+    payload: Any = None
+
+
+class MountReply(BaseModel):
+    """Where a folder is on the host."""
+
+    path: str
+
+
+class UsageReply(BaseModel):
+    """How much is in a folder; -1 where counting took too long."""
+
+    file_count: int
+    used_bytes: int
+
+
+class UsedBytesReply(BaseModel):
+    """How many bytes a folder takes on the disk."""
+
+    used_bytes: int
+
+
+class MetadataReply(BaseModel):
+    """Nothing is kept."""
+
+    status: str = "ok"

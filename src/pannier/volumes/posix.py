@@ -17,12 +17,23 @@ from pathlib import Path
 from typing_extensions import override
 
 from pannier.dto.ids import FolderId
-from pannier.errors import FolderMissing, Offence, OffenceCode, VolumeFailed, show
+from pannier.errors import (
+    FolderExists,
+    FolderMissing,
+    Offence,
+    OffenceCode,
+    OperationUnsupported,
+    QuotaScopeMissing,
+    VolumeFailed,
+    show,
+)
+from pannier.volumes.administration import disk_work, make_folder, measure, space
 from pannier.volumes.base import Found, Listing, Refused
 from pannier.volumes.confine import open_beneath, resolve, supported
 from pannier.volumes.descriptors import Descriptor
-from pannier.volumes.editing import PosixEditor
+from pannier.volumes.editing import PosixEditor, told_of
 from pannier.volumes.folders import folder_path
+from pannier.volumes.hosts import DiskWork, Measure, Space
 from pannier.volumes.listings import batches, identities, reason, stat_of
 from pannier.volumes.ownership import OURS, Ownership
 from pannier.volumes.sources import ENTER, READ, PosixSource, PosixWholeReader, not_opened
@@ -122,6 +133,7 @@ class PosixVolume:
         if not supported():
             raise OSError(errno.ENOSYS, "this platform has no O_PATH, without which paths cannot be confined")
         real = os.path.realpath(root)
+        self._real = real
         self._root = Descriptor(os.open(real, ENTER | os.O_CLOEXEC))
         self.name = name
         self.id = id if id is not None else default_id(name, os.fsencode(real))
@@ -136,6 +148,47 @@ class PosixVolume:
 
     def editor(self, folder: FolderId) -> PosixEditor:
         return PosixEditor(self._open(self._path(folder), folder), self._ownership)
+
+    @property
+    def path(self) -> str:
+        """See ``HostVolume.path``."""
+        return self._real
+
+    def make_folder(self, folder: FolderId, mode: int, *, make_scope: bool) -> None:
+        """See ``HostVolume.make_folder``."""
+        path, scoped = self._path(folder), folder.scope is not None
+        if not path:
+            raise OperationUnsupported("this volume is one folder itself; it takes no others")
+        try:
+            with self._root.use() as root:
+                make_folder(root, path, mode, self._ownership, make_scope=make_scope, scoped=scoped)
+        except FileExistsError as error:
+            raise FolderExists(str(folder)) from error
+        except FileNotFoundError as error:
+            raise QuotaScopeMissing(str(folder.scope)) from error
+        except OSError as error:
+            raise told_of(error, [path]) from error
+
+    def folder_path(self, folder: FolderId) -> str:
+        """See ``HostVolume.folder_path``."""
+        path = self._path(folder)
+        self._open(path, folder).close()
+        return str(Path(self._real, os.fsdecode(path)))
+
+    def measure(self, folder: FolderId, seconds: float) -> Measure | None:
+        """See ``HostVolume.measure``."""
+        with closing(self._open(self._path(folder), folder)) as opened, opened.use() as root:
+            return measure(root, seconds)
+
+    def space(self) -> Space:
+        """See ``HostVolume.space``."""
+        with self._root.use() as root:
+            return space(root)
+
+    def disk_work(self) -> DiskWork:
+        """See ``HostVolume.disk_work``."""
+        with self._root.use() as root:
+            return disk_work(root)
 
     def close(self) -> None:
         """Give the root back. Idempotent; opened folders stay usable."""

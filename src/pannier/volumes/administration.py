@@ -1,0 +1,141 @@
+"""What is done with whole folders and volumes of a file system: making, measuring, telling its state. Blocks."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pannier.volumes.confine import open_beneath
+from pannier.volumes.hosts import DiskWork, Measure, Space
+from pannier.volumes.ownership import Ownership
+
+_LIST = os.O_RDONLY | os.O_DIRECTORY
+_OPEN_DIRECTORY = _LIST | os.O_NOFOLLOW | os.O_CLOEXEC
+SCOPE_MODE = 0o755
+"""Of the directory of a quota scope (WIRE section 2)."""
+_BLOCK = 512
+"""Bytes of what stat(2) counts as a block."""
+_SECTOR = 512
+"""Bytes of a sector in /proc/diskstats, whatever the device (Linux, Documentation/admin-guide/iostats.rst)."""
+
+
+def make_folder(root: int, path: bytes, mode: int, ownership: Ownership, *, make_scope: bool, scoped: bool) -> None:
+    """Make the directory of a folder, durably, with the directories above it.
+
+    Args:
+        root: Descriptor of the volume's root.
+        path: As ``folder_path`` gives it.
+        mode: The permissions it gets, whatever the umask.
+        make_scope: Whether the scope's directory, its first component where it is ``scoped``, may be made too.
+
+    Raises:
+        FileExistsError: It is there.
+        FileNotFoundError: The scope's directory is not there.
+        OSError: It cannot be made.
+    """
+    names = path.split(b"/")
+    at = os.dup(root)
+    try:
+        for depth, name in enumerate(names[:-1]):
+            is_scope = scoped and depth == 0
+            if not is_scope or make_scope:
+                _make(at, name, SCOPE_MODE if is_scope else ownership.directory_mode, ownership, exist_ok=True)
+            below = os.open(name, _OPEN_DIRECTORY, dir_fd=at)
+            os.close(at)
+            at = below
+        _make(at, names[-1], mode, ownership, exist_ok=False)
+    finally:
+        os.close(at)
+
+
+def _make(directory: int, name: bytes, mode: int, ownership: Ownership, *, exist_ok: bool) -> None:
+    try:
+        os.mkdir(name, 0o700, dir_fd=directory)
+    except FileExistsError:
+        if exist_ok:
+            return
+        raise
+    made = os.open(name, _OPEN_DIRECTORY, dir_fd=directory)
+    try:
+        ownership.grant(made, mode)
+        os.fsync(made)
+    finally:
+        os.close(made)
+    here = os.open(b".", _OPEN_DIRECTORY, dir_fd=directory)
+    try:
+        os.fsync(here)
+    finally:
+        os.close(here)
+
+
+def measure(root: int, seconds: float) -> Measure | None:
+    """Count everything below a folder's root, links not followed; None if that takes too long.
+
+    What may not be looked at counts as far as it can be seen.
+    """
+    until = time.monotonic() + seconds
+    entries = size = allocated = 0
+    seen: set[tuple[int, int]] = set()
+    waiting = [b""]
+    while waiting:
+        above = waiting.pop()
+        for name, status in _things(root, above):
+            if time.monotonic() > until:
+                return None
+            entries += 1
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(above + b"/" + name if above else name)
+            elif stat.S_ISREG(status.st_mode):
+                size += status.st_size
+            if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+            allocated += status.st_blocks * _BLOCK
+    return Measure(entries, size, allocated)
+
+
+def _things(root: int, source: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    """Everything in one directory; nothing where it is gone or closed."""
+    try:
+        directory = open_beneath(root, source, _LIST)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        return
+    try:
+        for name in map(os.fsencode, os.listdir(directory)):
+            try:
+                yield name, os.lstat(name, dir_fd=directory)
+            except OSError:  # it is gone
+                continue
+    finally:
+        os.close(directory)
+
+
+def space(root: int) -> Space:
+    """Return how full the file system is: what is used is what is not available, as for its users."""
+    told = os.fstatvfs(root)
+    capacity = told.f_blocks * told.f_frsize
+    return Space(capacity, capacity - told.f_bavail * told.f_frsize)
+
+
+def disk_work(root: int, table: Path = Path("/proc/diskstats")) -> DiskWork:
+    """Return what the device of a file system did; zeros where there is none that the kernel counts for, as on NFS."""
+    device = os.fstat(root).st_dev
+    wanted = [str(os.major(device)), str(os.minor(device))]
+    try:
+        lines = table.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return DiskWork()
+    for fields in map(str.split, lines):
+        if fields[:2] == wanted and len(fields) >= 11:
+            reads, _, sectors_read, read_ms, writes, _, sectors_written, write_ms = map(int, fields[3:11])
+            return DiskWork(
+                reads, writes, sectors_read * _SECTOR, sectors_written * _SECTOR, read_ms * 1_000, write_ms * 1_000
+            )
+    return DiskWork()

@@ -1,0 +1,72 @@
+"""Volumes on file systems of this host: what a manager asks of them beyond their files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from pannier.dto.ids import FolderId
+from pannier.volumes.base import EditableVolume
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a folder holds: things of every kind below it, bytes of their contents, bytes they take on the disk.
+
+    A file with several names counts once among the bytes on the disk, as with du(1).
+    """
+
+    entries: int
+    bytes: int
+    allocated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A file system: all bytes, and those that are not available."""
+
+    capacity: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskWork:
+    """What a device did since the machine started: operations, bytes, microseconds."""
+
+    reads: int = 0
+    writes: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    read_us: int = 0
+    write_us: int = 0
+
+
+@runtime_checkable
+class HostVolume(EditableVolume, Protocol):
+    """A volume on a file system of this host, which the manager mounts and looks after. Everything here blocks."""
+
+    @property
+    def path(self) -> str:
+        """Where its root is on the host."""
+
+    def make_folder(self, folder: FolderId, mode: int, *, make_scope: bool) -> None:
+        """Make a folder with these permissions, durably; its quota scope too, where that is allowed.
+
+        Raises:
+            FolderExists: It is there.
+            QuotaScopeMissing: Its scope is not there, and may not be made.
+            OperationUnsupported: The volume is one folder itself.
+            OperationRefused, StorageFull, VolumeFailed: As they say.
+        """
+
+    def folder_path(self, folder: FolderId) -> str:
+        """Return where a folder is on the host; errors as ``folder``."""
+
+    def measure(self, folder: FolderId, seconds: float) -> Measure | None:
+        """Count what is in a folder; None if that takes longer. Errors as ``folder``."""
+
+    def space(self) -> Space:
+        """Return how full its file system is."""
+
+    def disk_work(self) -> DiskWork:
+        """Return what its device did."""
