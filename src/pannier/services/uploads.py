@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
 from pannier.dto.downloads import TokenReply
@@ -170,13 +170,25 @@ class Uploads:
     @asynccontextmanager
     async def _taken(self, grant: UploadGrant) -> AsyncIterator[StagedUpload]:
         """Hold an upload's lease for the block; what blocks is done in threads."""
-        async with AsyncExitStack() as stack:
-            editor = await self._workers.run(_editor, grant.place)
-            stack.push_async_callback(self._workers.surely, editor.close)
-            taking = editor.staged(grant.session, LIFETIME)
-            staged = await self._workers.run(taking.__enter__)
-            stack.push_async_callback(self._workers.surely, taking.__exit__, None, None, None)
-            yield staged
+        lease = _Lease(grant)
+        try:
+            yield await self._workers.run(lease.take)
+        finally:
+            await self._workers.surely(lease.give_back)
+
+
+class _Lease:
+    """An upload that is held: taken and given back in threads, and given back also where the taking was cut off."""
+
+    def __init__(self, grant: UploadGrant) -> None:
+        self._grant, self._held = grant, ExitStack()
+
+    def take(self) -> StagedUpload:
+        editor = self._held.enter_context(closing(_editor(self._grant.place)))
+        return self._held.enter_context(editor.staged(self._grant.session, LIFETIME))
+
+    def give_back(self) -> None:
+        self._held.close()
 
 
 def _editor(place: Place) -> FolderEditor:
