@@ -209,8 +209,8 @@ def test_the_line_is_bounded(path: Path) -> None:
     with opened(path, usable=False) as store:
         for number in range(70_000):
             store.put("v", identity(number), number)
-        assert store.waiting <= 65_536
-        assert store.dropped >= 70_000 - 65_536
+        assert store.waiting <= 20_480
+        assert store.dropped >= 70_000 - 20_480
         assert store.recall("v", identity(69_999)) == 69_999
 
 
