@@ -18,12 +18,17 @@ from tests.e2e.running import Pannier
 MIB = 1024 * 1024
 
 
-def upload(url: str, content: bytes, piece: int) -> None:
-    """Send all of it as tus clients do: ask where it is, send a piece, and after any failure ask again."""
+def upload(url: str, content: bytes, piece: int, up: threading.Event) -> None:
+    """Send all of it as tus clients do: ask where it is, send a piece, and after any failure ask again.
+
+    Only while the server is ``up``: whoever tries a closed port of this host again and again may end up connected to
+    himself, and the server cannot listen there any more.
+    """
     parts = urlsplit(url)
     target = f"{parts.path}?{parts.query}"
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
+        assert up.wait(60)
         connection = http.client.HTTPConnection(parts.netloc, timeout=20)
         try:
             connection.request("HEAD", target)
@@ -61,12 +66,16 @@ def test_an_upload_survives_kills_of_its_server(tmp_path: Path, seed: int) -> No
     folder.mkdir()
     with Pannier(folder, tmp_path / "state") as server:
         token = server.at_folder("upload", relpath="새 폴더/file.bin", size=str(len(content)))["token"]
-        sending = threading.Thread(target=upload, args=(f"{server.client_url}/upload?token={token}", content, 5 * MIB))
+        url, up = f"{server.client_url}/upload?token={token}", threading.Event()
+        up.set()
+        sending = threading.Thread(target=upload, args=(url, content, 5 * MIB, up))
         sending.start()
         for _ in range(3):
             time.sleep(chance.uniform(0.02, 0.2))
+            up.clear()
             server.kill()
             server.start()
+            up.set()
         sending.join(100)
         assert not sending.is_alive()
     file = folder / "새 폴더" / "file.bin"
