@@ -192,7 +192,7 @@ class Server:
         client_app = client_application(
             [
                 ClientArchives(archives, client_streams),
-                ClientDownloads(downloads, client_streams),
+                ClientDownloads(downloads, archives, client_streams),
                 ClientUploads(uploads),
             ],
             self._drain,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import time
+import zipfile
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
@@ -245,6 +247,154 @@ async def test_a_file_beyond_four_gib_is_read_at_its_end(folder: Disk) -> None:
     answer = await get(folder, await mint(folder, "big"), Range="bytes=5368709118-")
     assert (answer.status, answer.body) == (206, b"\0\0the end")
     assert answer.headers["Content-Range"] == "bytes 5368709118-5368709126/5368709127"
+
+
+# ---------------------------------------------------------------- directories
+
+
+def members(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert opened.testzip() is None
+        return {each.filename: opened.read(each) for each in opened.infolist()}
+
+
+async def test_a_directory_comes_as_a_zip_of_what_is_in_it(folder: Disk) -> None:
+    album = folder.root / "docs" / "앨범"
+    (album / "empty").mkdir(parents=True)
+    write(album / "a.txt", b"a")
+    (album / "sub").mkdir()
+    write(album / "sub" / "b.bin", CONTENT)
+    (album / "link").symlink_to("../f.bin")
+    (folder.root / "way").symlink_to("docs/앨범")
+    wanted = {"a.txt": b"a", "empty/": b"", "link": CONTENT, "sub/b.bin": CONTENT}
+    minted = await mint(folder, "docs/앨범")
+    answer = await get(folder, minted, query={"archive": "true", "no_cache": "true"})
+    assert (answer.status, members(answer.body)) == (200, wanted)
+    headers = answer.headers
+    assert headers["Content-Type"] == "application/zip"
+    assert headers["Content-Length"] == str(len(answer.body))
+    assert headers["Content-Disposition"] == "attachment;filename=\".zip\"; filename*=UTF-8''%EC%95%A8%EB%B2%94.zip"
+    assert headers["Accept-Ranges"] == "bytes"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    head = await get(folder, minted, method="HEAD", query={"archive": "true"})
+    assert (head.status, head.body) == (200, b"")
+    same = ("ETag", "Content-Length", "Last-Modified", "Content-Disposition")
+    assert {name: head.headers[name] for name in same} == {name: headers[name] for name in same}
+    claimed = await get(folder, token(relpath="docs/앨범", archive=True))
+    below = await get(folder, await mint(folder, "앨범"), query={"archive": "true", "dst_dir": "docs"})
+    linked = await get(folder, await mint(folder, "way"), query={"archive": "true"})
+    assert claimed.body == below.body == linked.body == answer.body
+    assert "way.zip" in linked.headers["Content-Disposition"]
+
+
+async def test_any_window_of_a_directory_is_the_slice_of_the_whole(folder: Disk) -> None:
+    write(folder.root / "docs" / "g.bin", CONTENT[::-1])
+    minted, query = await mint(folder, "docs"), {"archive": "true"}
+    whole = await get(folder, minted, query=query)
+    length = len(whole.body)
+    windows = [
+        (0, 0),
+        (29, 31),
+        (100, 200_000),
+        (len(CONTENT), len(CONTENT) + 99),
+        (length - 9, length - 1),
+    ]
+    for first, last in windows:
+        part = await get(folder, minted, query=query, Range=f"bytes={first}-{last}")
+        assert (part.status, part.body) == (206, whole.body[first : last + 1])
+        assert part.headers["Content-Range"] == f"bytes {first}-{last}/{length}"
+        assert part.headers["ETag"] == whole.headers["ETag"]
+    for condition in (whole.headers["ETag"], whole.headers["Last-Modified"]):
+        part = await get(folder, minted, query=query, Range="bytes=300000-", If_Range=condition)
+        assert (part.status, part.body) == (206, whole.body[300_000:])
+    beyond = await get(folder, minted, query=query, Range=f"bytes={length}-")
+    assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{length}")
+    unchanged = await get(folder, minted, query=query, If_None_Match=whole.headers["ETag"])
+    assert unchanged.status == 304
+
+
+async def test_a_range_of_a_directory_goes_on_with_what_was_begun_or_not_at_all(folder: Disk) -> None:
+    minted, query = await mint(folder, "docs"), {"archive": "true"}
+    bare = await get(folder, minted, query=query, Range="bytes=100-")
+    assert kind(bare) == (409, "resume-unverified")  # as archives have it: nothing says what the part is of
+    begun = await get(folder, minted, query=query)
+    assert (await get(folder, minted, query=query, Range="bytes=100-")).body == begun.body[100:]
+    write(folder.root / "docs" / "f.bin", CONTENT[::-1])
+    assert kind(await get(folder, minted, query=query, Range="bytes=100-")) == (409, "selection-changed")
+    anew = await get(folder, minted, query=query, Range="bytes=100-", If_Range=begun.headers["ETag"])
+    assert (anew.status, members(anew.body)) == (200, {"f.bin": CONTENT[::-1]})
+    (folder.root / "docs").rename(folder.root / "gone")
+    assert kind(await get(folder, minted, query=query, Range="bytes=100-")) == (409, "selection-changed")
+    assert kind(await get(folder, minted, query=query)) == (404, "file-not-found")
+    write(folder.root / "docs", CONTENT)  # and a file is never the rest of a directory
+    assert kind(await get(folder, minted, query=query, Range="bytes=100-")) == (409, "selection-changed")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("docs/f.bin", (200, CONTENT)),
+        ("link", (200, CONTENT)),
+        (".", (200, {"docs/f.bin": CONTENT, "link": CONTENT})),
+        ("empty", (200, {})),
+        ("nothing", (404, "file-not-found")),
+        ("out", (404, "file-not-found")),
+        ("way/sub", (404, "file-not-found")),
+        ("docs/../../outside", (404, "file-not-found")),
+        (".upload", (404, "file-not-found")),
+        (".upload/x", (404, "file-not-found")),
+        ("apart/pipe", (400, "invalid-api-params")),
+        ("apart", (400, "selection-refused")),
+        ("leaks", (400, "selection-refused")),
+    ],
+)
+async def test_what_a_path_leads_to_where_directories_are_allowed(
+    folder: Disk, path: str, expected: tuple[int, str | bytes | dict[str, bytes]]
+) -> None:
+    root = folder.root
+    (root / "out").symlink_to("../outside")
+    (root / "way").symlink_to("../outside/..")
+    (root / "link").symlink_to("docs/f.bin")
+    (root / ".upload").mkdir()
+    (root / ".upload" / "x").write_text("x")
+    if path == ".":
+        (root / "out").unlink()
+        (root / "way").unlink()
+    else:
+        for name in ("apart", "empty", "leaks"):
+            (root / name).mkdir()
+        os.mkfifo(root / "apart" / "pipe")
+        (root / "leaks" / "kept").symlink_to("../../outside/kept")
+    await asyncio.sleep(SETTLED)
+    answer = await get(folder, token(relpath=path), query={"archive": "true"})
+    if isinstance(expected[1], str):
+        assert kind(answer) == expected
+    else:
+        assert answer.status == expected[0]
+        assert (members(answer.body) if isinstance(expected[1], dict) else answer.body) == expected[1]
+        if path == ".":
+            assert "archive.zip" in answer.headers["Content-Disposition"]
+
+
+async def test_a_directory_without_archive_is_refused_with_the_way_out(folder: Disk) -> None:
+    answer = await get(folder, await mint(folder, "docs", archive=True))  # not signed, as upstream does
+    assert kind(answer) == (400, "invalid-api-params")
+    assert "archive=true" in str(answer.json)
+    assert (await get(folder, await mint(folder, "docs", strict=True), query={"archive": "true"})).status == 200
+
+
+async def test_a_directory_whose_file_changes_while_it_is_sent_breaks_off(folder: Disk) -> None:
+    path = folder.root / "docs" / "large"
+    write(path, os.urandom(1 << 20) * 24)
+    url = f"{folder.it.listening.client_url}/download?archive=true&token={await mint(folder, 'docs')}"
+    async with folder.it.session.get(url) as response:
+        length, received = int(response.headers["Content-Length"]), len(await response.content.readexactly(300_000))
+        with path.open("r+b") as file:
+            file.write(b"other")
+        with pytest.raises((aiohttp.ClientPayloadError, ConnectionError)):
+            received += await rest_of(response)
+    assert received < length
 
 
 # ---------------------------------------------------------------- changes

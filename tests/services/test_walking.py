@@ -15,7 +15,19 @@ from pannier.errors import FolderMissing, InvalidRequest, LimitExceeded, Offence
 from pannier.services.progress import Progress, WalkLimits
 from pannier.volumes.memory import MemoryVolume
 from tests.dto.examples import FOLDER
-from tests.services.watched import CoarseVolume, Hands, Watched, grow, memory, names, order, plan, planner, refused
+from tests.services.watched import (
+    CoarseVolume,
+    Hands,
+    Watched,
+    grow,
+    inside_of,
+    memory,
+    names,
+    order,
+    plan,
+    planner,
+    refused,
+)
 
 OMIT, STORE, REFUSE = LinkPolicy.OMIT, LinkPolicy.STORE, LinkPolicy.REFUSE
 
@@ -55,6 +67,41 @@ async def test_duplicates_and_overlaps_are_entries_once() -> None:
     volume = grow(memory(), b"a/x", b"a/b/y", b"a-b/z", b"c")
     wanted = ["a/b/y", "a", "a/", "a/b", "./a", "a/x", "c", "c", "a-b/z", "a-b"]
     assert names(await plan(volume, *wanted)) == [b"a-b/z", b"a/b/y", b"a/x", b"c"]
+
+
+async def test_a_base_is_what_paths_are_seen_from_and_files_are_where_they_are() -> None:
+    volume = grow(
+        memory(), b"d/e/x", b"d/e/C:z", b"d/e/sub/y", b"d/e/empty/", b"d/e/.upload/kept", b"d/elsewhere", b"far/z"
+    )
+    volume.symlink(FOLDER, b"d/e/up", b"../elsewhere")
+    volume.symlink(FOLDER, b"d/e/away", b"../../far")
+    volume.symlink(FOLDER, b"way", b"d/e")
+    async with planner() as plans:
+        by_name = await plans.plan(inside_of(volume, b"d/e"))
+        by_link = await plans.plan(inside_of(volume, b"way"))
+    wanted = [b".upload/kept", b"C_z", b"away/z", b"empty/", b"sub/y", b"up", b"x"]
+    assert names(by_name) == names(by_link) == wanted
+    assert by_name.tag == by_link.tag != "refused"
+    sources = [b"d/e/.upload/kept", b"d/e/C:z", b"far/z", b"d/e/empty", b"d/e/sub/y", b"d/elsewhere", b"d/e/x"]
+    assert [entry.source for entry in by_name.entries] == [entry.source for entry in by_link.entries] == sources
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        (b"d", {b"out": "link-outside", b"self": "link-loop"}),
+        (b"file", {b"": "missing"}),
+        (b"none", {b"": "missing"}),
+        (b".upload", {b"": "missing"}),
+        (b"d/out", {b"": "link-outside"}),
+    ],
+)
+async def test_offenders_are_seen_from_the_base_too(base: bytes, expected: dict[bytes, str]) -> None:
+    volume = grow(memory(), b"d/fine", b"file", b".upload/x")
+    volume.symlink(FOLDER, b"d/out", b"../../x")
+    volume.symlink(FOLDER, b"d/self", b".")
+    async with planner() as plans:
+        assert refused(await plans.plan(inside_of(volume, base))) == expected
 
 
 async def test_undecodable_names_are_entries_like_others() -> None:

@@ -164,6 +164,11 @@ def order(volume: Volume, *files: str, **options: Any) -> Order:
     return Order(Place(volume, FOLDER), Selection.of(files, ArchiveOptions(**options)))
 
 
+def inside_of(volume: Volume, base: bytes) -> Order:
+    """Return the order of all that is in a directory, seen from there."""
+    return Order(Place(volume, FOLDER), Selection(files=(".",)), base)
+
+
 @asynccontextmanager
 async def planner(**settings: Any) -> AsyncIterator[Plans]:
     """Make plans for the time of a block."""

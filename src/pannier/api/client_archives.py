@@ -54,7 +54,10 @@ class TokenQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveResource:
-    """The archive that a token allows, as something to answer with."""
+    """The archive that a token allows, as something to answer with.
+
+    ``cache_control``: who may keep it, and how.
+    """
 
     archives: Archives
     grant: Grant

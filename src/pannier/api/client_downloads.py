@@ -1,4 +1,4 @@
-"""Client-facing: spending the token of a single file (WIRE section 6.2)."""
+"""Client-facing: spending the token of a single file, or of a directory as a ZIP (WIRE section 6.2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from pannier.api.answering import CACHE_CONTROL, answer_conditional
+from pannier.api.answering import CACHE_CONTROL, Resource, answer_conditional
+from pannier.api.client_archives import ArchiveResource
 from pannier.api.handlers import Answered, QueryParam, api_handler
 from pannier.api.requests import Context
 from pannier.api.routes import Reply, Route
@@ -19,17 +20,31 @@ from pannier.errors import (
     FolderMissing,
     InvalidRequest,
     NotAFile,
+    ResumeUnverified,
     SelectionChanged,
+    SelectionRefused,
     SourceChanged,
     TokenRejected,
     VolumeUnknown,
 )
 from pannier.protocol.conditions import Pin, Unpinnable
+from pannier.services.archives import Archives
 from pannier.services.downloads import Downloads, FileGrant
 from pannier.streams.file import FileReader
 
 _FILE = "application/octet-stream"
-_REFUSALS = (TokenRejected, VolumeUnknown, FolderMissing, FileMissing, NotAFile, InvalidRequest, SelectionChanged, Busy)
+_REFUSALS = (
+    TokenRejected,
+    VolumeUnknown,
+    FolderMissing,
+    FileMissing,
+    NotAFile,
+    InvalidRequest,
+    SelectionRefused,
+    SelectionChanged,
+    ResumeUnverified,
+    Busy,
+)
 
 
 class DownloadQuery(BaseModel):
@@ -41,6 +56,7 @@ class DownloadQuery(BaseModel):
     dst_dir: VolumePath | None = None
     """A directory of the folder that the token's path is taken from."""
     archive: bool = False
+    """Whether a directory is wanted, as a ZIP of what is in it; a file is sent as it is all the same."""
     no_cache: bool = False
 
 
@@ -79,8 +95,8 @@ class FileResource:
 class ClientDownloads:
     """The handlers of ``/download``."""
 
-    def __init__(self, downloads: Downloads, streaming: Streaming) -> None:
-        self._downloads, self._streaming = downloads, streaming
+    def __init__(self, downloads: Downloads, archives: Archives, streaming: Streaming) -> None:
+        self._downloads, self._archives, self._streaming = downloads, archives, streaming
 
     def routes(self) -> Iterable[Route]:
         replies: dict[int, Reply] = {200: _FILE, 206: _FILE, 304: None}
@@ -88,11 +104,19 @@ class ClientDownloads:
 
     @api_handler
     async def download(self, query: QueryParam[DownloadQuery], context: Context) -> Answered:
-        """``GET`` and ``HEAD /download``: the file, or a window of it."""
+        """``GET`` and ``HEAD /download``: the file, or the ZIP of a directory, or a window of it."""
         asked = query.parsed
-        grant = self._downloads.admit(asked.token, asked.dst_dir)
-        resource = FileResource(self._downloads, grant, "no-store" if asked.no_cache else CACHE_CONTROL)
+        grant = self._downloads.admit(asked.token, asked.dst_dir, archive=asked.archive)
+        cache_control = "no-store" if asked.no_cache else CACHE_CONTROL
         try:
+            resource = await self._resource(grant, cache_control)
             return await answer_conditional(resource, self._streaming, context)
         except SourceChanged:  # nothing has left yet: the second look is at what is there
+            resource = await self._resource(grant, cache_control)
             return await answer_conditional(resource, self._streaming, context)
+
+    async def _resource(self, grant: FileGrant, cache_control: str) -> Resource:
+        directory = await self._downloads.directory(grant)
+        if directory is not None:
+            return ArchiveResource(self._archives, directory, cache_control)
+        return FileResource(self._downloads, grant, cache_control)

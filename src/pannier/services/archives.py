@@ -46,7 +46,7 @@ _LONGEST_IN_CLAIMS = 4_096
 """Bytes of JSON that a selection may have to travel in the token: a token is part of a URL."""
 _PIN_GRACE = 24 * 3600
 """Seconds that a pin, or a kept selection, outlives its token."""
-_DEFAULT_NAME = "archive"
+DEFAULT_NAME = "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Archives:
             selection = await self._kept(claims.pannier.selection)
         signed = FORMATS[claims.formats.offered]
         chosen = FORMATS[_chosen(claims.formats, format, compression)]
-        filename = claims.filename or _DEFAULT_NAME + chosen.extension
+        filename = claims.filename or DEFAULT_NAME + chosen.extension
         session = session_of(token, claims.jti)
         return Grant(
             order=self._order(claims.volume, claims.virtual_folder_id, selection),

@@ -1,4 +1,4 @@
-"""The use cases of single files: mint a token, find what it opens, read it. No HTTP."""
+"""The use cases of single downloads: mint a token, find the file or directory it opens, read it. No HTTP."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import time
 from dataclasses import dataclass
 
 from pannier.archive.entries import Kind
+from pannier.archive.formats import ZIP
 from pannier.dto.downloads import DownloadClaim, DownloadTokenData, DownloadTokenRequest, TokenReply
 from pannier.dto.files import FetchRequest
 from pannier.dto.paths import to_text
-from pannier.errors import FileMissing, InvalidRequest, NotAFile, PathOutside, show
+from pannier.dto.selections import Selection
+from pannier.errors import FileMissing, InvalidRequest, NotAFile, PathOutside
+from pannier.services.archives import DEFAULT_NAME, Grant
 from pannier.services.places import Places, inside
+from pannier.services.planning import Order
 from pannier.state.base import SessionStore
 from pannier.streams.file import FileReader
 from pannier.streams.hashing import Place
@@ -19,6 +23,7 @@ from pannier.streams.workers import Workers
 from pannier.tokens import PydanticJWT, session_of
 from pannier.volumes.base import Found, Refused
 
+_EVERYTHING = Selection(files=(".",))
 _PIN_GRACE = 24 * 3600
 """Seconds that a pin outlives its token."""
 
@@ -27,13 +32,15 @@ _PIN_GRACE = 24 * 3600
 class FileGrant:
     """What a valid token allows: one path of a folder, until ``expires`` (Unix seconds).
 
-    ``session`` is what its pins are remembered by: those of one path are its own.
+    ``session`` is what its pins are remembered by: those of one path are its own. ``archive``: a directory is allowed
+    too, as a ZIP.
     """
 
     place: Place
     path: bytes
     session: str
     expires: int
+    archive: bool = False
 
 
 class Downloads:
@@ -78,8 +85,10 @@ class Downloads:
         )
         return TokenReply(token=self._keys.issue(claims))
 
-    def admit(self, token: str, dst_dir: str | None) -> FileGrant:
+    def admit(self, token: str, dst_dir: str | None, *, archive: bool) -> FileGrant:
         """Return what a token allows; ``dst_dir`` is a directory that its path is taken from.
+
+        ``archive``: whether a directory is asked for, which the token may say as well.
 
         Raises:
             TokenRejected: It allows nothing here.
@@ -96,7 +105,8 @@ class Downloads:
             raise FileMissing(error.path) from error
         path = b"/".join(filter(None, (above, path)))
         place = self._places.place(claims.volume, claims.vfid)
-        return FileGrant(place, path, f"{session_of(token, claims.jti)}:file:{path.hex()}", claims.exp)
+        session = f"{session_of(token, claims.jti)}:file:{path.hex()}"
+        return FileGrant(place, path, session, claims.exp, archive or claims.archive)
 
     def of(self, request: FetchRequest) -> FileGrant:
         """Return what a manager asks for without a token.
@@ -106,6 +116,22 @@ class Downloads:
         """
         path = inside(request.relpath)
         return FileGrant(self._places.place(request.volume, request.vfid), path, "manager", 0)
+
+    async def directory(self, grant: FileGrant) -> Grant | None:
+        """Return what opens the ZIP of the directory at the path; None where none is there, or none is allowed.
+
+        Raises:
+            FolderMissing, VolumeFailed: As they say.
+        """
+        if not grant.archive or not await self._workers.run(_is_directory, grant):
+            return None
+        return Grant(
+            order=Order(grant.place, _EVERYTHING, grant.path),
+            format=ZIP,
+            filename=(to_text(grant.path.rpartition(b"/")[2]) or DEFAULT_NAME) + ZIP.extension,
+            session=grant.session,
+            expires=grant.expires,
+        )
 
     async def open(self, grant: FileGrant) -> FileReader:
         """Return a reader of the file as it is now.
@@ -138,18 +164,29 @@ class Downloads:
         await self._sessions.withdraw(grant.session, grant.expires + _PIN_GRACE)
 
 
-def _find(grant: FileGrant) -> Found:
+def _look(grant: FileGrant) -> Found:
     folder = grant.place.open()
     try:
-        found = folder.lookup(grant.path, follow=True)
+        return folder.lookup(grant.path, follow=True)
     except Refused as refused:
         raise FileMissing(grant.path) from refused
     finally:
         folder.close()
+
+
+def _is_directory(grant: FileGrant) -> bool:
+    try:
+        return _look(grant).stat.kind is Kind.DIRECTORY
+    except FileMissing:
+        return False
+
+
+def _find(grant: FileGrant) -> Found:
+    found = _look(grant)
     match found.stat.kind:
         case Kind.FILE:
             return found
         case Kind.DIRECTORY:
-            raise NotAFile(grant.path, f"a directory; ask the manager for an archive of {show(grant.path)}")
+            raise NotAFile(grant.path, "a directory; archive=true in the query of /download gets it as a ZIP")
         case _:
             raise NotAFile(grant.path, "a special file")

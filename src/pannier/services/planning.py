@@ -60,10 +60,11 @@ class PlanSettings:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a plan is made for; equal orders share their plan."""
+    """What a plan is made for; equal orders share their plan. Paths and names are seen from ``base``, a directory."""
 
     place: Place
     selection: Selection
+    base: bytes = b""
 
 
 @dataclass(slots=True)
@@ -324,7 +325,7 @@ class Plans:
         folder = order.place.open()
         try:
             clock = Clock(volume.now_ns, volume.clock_granularity_ns)
-            walk = Walk(folder, rules(order.selection), self._settings.walk, clock, progress)
+            walk = Walk(folder, rules(order.selection), self._settings.walk, clock, progress, order.base)
             walked = walk.run(paths, unusable)
         finally:
             folder.close()

@@ -42,8 +42,11 @@ class Walked:
 class Walk:
     """One walk over one folder."""
 
-    def __init__(self, folder: Folder, rules: Rules, limits: WalkLimits, clock: Clock, progress: Progress) -> None:
-        self._folder, self._rules, self._limits = folder, rules, limits
+    def __init__(
+        self, folder: Folder, rules: Rules, limits: WalkLimits, clock: Clock, progress: Progress, base: bytes = b""
+    ) -> None:
+        """``base`` is the directory that all paths are seen from, as ``planning.Order`` has it."""
+        self._folder, self._rules, self._limits, self._base = folder, rules, limits, base
         self._clock, self._progress = clock, progress
         self._walked = Walked(progress.offences)
         self._entries = EntriesBuilder()
@@ -88,7 +91,7 @@ class Walk:
                 continue
             try:
                 self._check_way(above)
-                found = self._folder.lookup(path, follow=False)
+                found = self._lookup(path, follow=False)
             except Refused as refusal:
                 if not self._omit(path, directory=False):
                     self._walked.offences.append(replace(refusal.offence, path=path))
@@ -102,12 +105,23 @@ class Walk:
         self._warn_of_roots(path for path, _ in found_roots)
         return sorted(found_roots, key=lambda root: path_order(root[0], root[1].stat.kind))
 
+    def _lookup(self, path: bytes, *, follow: bool) -> Found:
+        """Find a path seen from the base, which a link may lead to; what is found is where it is in the folder."""
+        if not self._base:
+            return self._folder.lookup(path, follow=follow)
+        if path:
+            return self._folder.lookup(b"%b/%b" % (self._base, path), follow=follow)
+        found = self._folder.lookup(self._base, follow=True)
+        if found.stat.kind is not Kind.DIRECTORY:
+            raise Refused(Offence(path, OffenceCode.MISSING, "it is no directory any more"))
+        return found
+
     def _check_way(self, above: list[bytes]) -> None:
         """Hold the link policy for the directories on the way to a selected path."""
         if self._rules.links is LinkPolicy.FOLLOW:
             return
         for path in above[1:]:
-            if self._folder.lookup(path, follow=False).stat.kind is Kind.LINK:
+            if self._lookup(path, follow=False).stat.kind is Kind.LINK:
                 if self._rules.links is LinkPolicy.OMIT:
                     self._walked.omitted.append(Omitted(path, "link", ""))
                     raise _OmittedLink
@@ -239,7 +253,7 @@ class Walk:
                 self._offend(path, OffenceCode.LINK_REFUSED, f"a link; {_WAY_OUT}")
                 return None
         try:
-            behind = self._folder.lookup(path, follow=True)
+            behind = self._lookup(path, follow=True)
         except Refused as refusal:
             offence = refusal.offence
             self._offend(path, offence.code, f"{offence.detail}; {_WAY_OUT}")
