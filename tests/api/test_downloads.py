@@ -17,8 +17,9 @@ import aiohttp
 import jwt
 import pytest
 
+from pannier.volumes.posix import SingleFolderVolume
 from tests.api.disk import Disk, disk
-from tests.api.live import FOLDER, KEY, Answer
+from tests.api.live import FOLDER, KEY, Answer, live
 
 CONTENT = bytes(range(256)) * 1024  # 256 KiB
 SETTLED = 0.05
@@ -414,6 +415,31 @@ async def test_a_bare_range_goes_on_with_the_file_it_began_with_or_not_at_all(fo
     (folder.root / "docs" / "f.bin").unlink()
     assert kind(await get(folder, minted, Range="bytes=300-")) == (409, "selection-changed")
     assert kind(await get(folder, minted)) == (404, "file-not-found")
+
+
+async def test_a_file_written_just_now_can_be_resumed_too(folder: Disk) -> None:
+    for number in range(5):
+        (folder.root / f"new-{number}").write_bytes(CONTENT)
+        minted = token(relpath=f"new-{number}")
+        assert (await get(folder, minted)).status == 200
+        rest = await get(folder, minted, Range="bytes=9-")
+        assert (rest.status, rest.body) == (206, CONTENT[9:])
+
+
+async def test_where_clocks_are_too_coarse_to_wait_for_an_etag_never_comes_again(tmp_path: Path) -> None:
+    root, outside = tmp_path / "folder", tmp_path / "outside"
+    root.mkdir()
+    (root / "new").write_bytes(CONTENT)
+    volume = SingleFolderVolume("m", root, FOLDER, clock_granularity=3600.0)
+    try:
+        async with live(tmp_path / "state", volume=volume) as it:
+            folder, minted = Disk(it, root, outside), token(relpath="new")
+            first, second = await get(folder, minted), await get(folder, minted)
+            assert (first.status, second.status) == (200, 200)
+            assert first.headers["ETag"] != second.headers["ETag"]
+            assert kind(await get(folder, minted, Range="bytes=9-")) == (409, "selection-changed")
+    finally:
+        volume.close()
 
 
 async def test_pins_of_two_paths_under_one_token_are_their_own(folder: Disk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pannier.dto.paths import to_text
 from pannier.dto.selections import Selection
 from pannier.errors import FileMissing, InvalidRequest, NotAFile, PathOutside
 from pannier.services.archives import DEFAULT_NAME, Grant
+from pannier.services.clocks import Clock
 from pannier.services.places import Places, inside
 from pannier.services.planning import Order
 from pannier.state.base import SessionStore
@@ -24,6 +26,9 @@ from pannier.tokens import PydanticJWT, session_of
 from pannier.volumes.base import Found, Refused
 
 _EVERYTHING = Selection(files=(".",))
+_SETTLE_ROUNDS = 3
+_LONGEST_TICK_NS = 100_000_000
+"""Beyond this a client is not kept waiting for a file to settle: it gets an ETag for this once."""
 _PIN_GRACE = 24 * 3600
 """Seconds that a pin outlives its token."""
 
@@ -134,20 +139,26 @@ class Downloads:
         )
 
     async def open(self, grant: FileGrant) -> FileReader:
-        """Return a reader of the file as it is now.
+        """Return a reader of the file as it is now; one that was touched within the last tick settles first.
 
         Raises:
             FileMissing: Nothing is there, or it is outside the folder.
             NotAFile: Something else is.
             FolderMissing, VolumeFailed: As they say.
         """
-        found = await self._workers.run(_find, grant)
+        found, settled = await self._workers.run(_find, grant)
+        for _ in range(_SETTLE_ROUNDS):
+            if settled or (tick_ns := grant.place.volume.clock_granularity_ns) > _LONGEST_TICK_NS:
+                break
+            await asyncio.sleep(tick_ns / 1e9)
+            found, settled = await self._workers.run(_find, grant)
         return FileReader(
             self._workers,
             grant.place,
             found,
             grant.path,
             filename=to_text(grant.path.rpartition(b"/")[2]),
+            settled=settled,
             quiet_after_ns=self._quiet_after_ns,
         )
 
@@ -181,11 +192,15 @@ def _is_directory(grant: FileGrant) -> bool:
         return False
 
 
-def _find(grant: FileGrant) -> Found:
+def _find(grant: FileGrant) -> tuple[Found, bool]:
+    """Find the file, and say whether a change after this look would show."""
+    volume = grant.place.volume
+    clock = Clock(volume.now_ns, volume.clock_granularity_ns)
+    looked_ns = clock.now_ns()  # before the look: what is written between both is seen by it or young
     found = _look(grant)
     match found.stat.kind:
         case Kind.FILE:
-            return found
+            return found, not clock.is_young(found.stat.changed_ns, looked_ns)
         case Kind.DIRECTORY:
             raise NotAFile(grant.path, "a directory; archive=true in the query of /download gets it as a ZIP")
         case _:

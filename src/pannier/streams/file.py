@@ -19,13 +19,12 @@ _PIECE = 256 * 1024
 _SECOND = 1_000_000_000
 
 
-def etag_of(place: Place, found: Found) -> str:
+def etag_of(place: Place, found: Found, *, settled: bool) -> str:
     """Return the strong ETag of a file, quotes included: a digest of its identity.
 
-    A file that was touched just now may be written to once more without a sign of it (the clock that stamps files has
+    A file that is not ``settled`` may be written to once more without a sign of it (the clock that stamps files has
     its ticks): its tag is one that never comes again.
     """
-    settled = place.volume.now_ns() - found.stat.changed_ns > place.volume.clock_granularity_ns
     parts = (b"pannier file 1", place.volume.identity_scheme.encode(), found.stat.identity)
     digest = hashlib.sha256(b"\0".join((*parts, b"" if settled else secrets.token_bytes(16))))
     return f'"{digest.hexdigest()[:32]}"'
@@ -51,6 +50,7 @@ class FileReader:
         workers: Threads that wait for storage.
         path: The file's name for messages, relative to its folder.
         filename: Under which clients save it.
+        settled: Whether it was last touched so long before it was looked at that another change cannot go unseen.
         quiet_after_ns: How long nobody must have touched the file for its pages to be sent unread; None: never.
     """
 
@@ -64,12 +64,13 @@ class FileReader:
         path: bytes,
         *,
         filename: str,
+        settled: bool,
         quiet_after_ns: int | None,
     ) -> None:
         self._workers, self._place, self._found, self._path = workers, place, found, path
         self._quiet_after_ns = quiet_after_ns
         self.filename = filename
-        self._version = Version(etag_of(place, found), found.stat.mtime_ns // _SECOND)
+        self._version = Version(etag_of(place, found, settled=settled), found.stat.mtime_ns // _SECOND)
 
     @property
     def length(self) -> int:
