@@ -123,6 +123,20 @@ async def test_what_a_token_of_others_opens(folder: Disk, claims: dict[str, Any]
     assert (answer.status, "" if answer.status == 200 else kind(answer)[1]) == expected
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "more"),
+    [("none", {}), ("HS512", {}), ("HS256", {"nbf": int(time.time()) + 3600}), ("HS256", {"exp": None})],
+    ids=str,
+)
+async def test_what_made_500_upstream_is_refused(folder: Disk, algorithm: str, more: dict[str, Any]) -> None:
+    wire = jwt.decode(token(), KEY, algorithms=["HS256"]) | more
+    claims = {name: value for name, value in wire.items() if value is not None}
+    signed = jwt.encode(claims, None if algorithm == "none" else KEY * 2, algorithm=algorithm)
+    if algorithm == "HS256":
+        signed = jwt.encode(claims, KEY, algorithm=algorithm)
+    assert (await get(folder, signed)).status in (400, 401)
+
+
 async def test_a_token_that_is_none_is_refused(folder: Disk) -> None:
     forged = jwt.encode({"op": "download"}, "x" * 32, algorithm="HS256")
     assert kind(await get(folder, forged)) == (401, "jwt-invalid-signature")
@@ -232,6 +246,34 @@ async def test_dst_dir_leads_below_the_folder_and_nowhere_else(folder: Disk) -> 
     assert (await get(folder, strict)).status == 200
     assert kind(await get(folder, strict, query={"dst_dir": "docs"})) == (400, "invalid-api-params")
     assert kind(await get(folder, minted, query={"unknown": "1"})) == (400, "generic-bad-request")
+
+
+async def test_no_packed_file_is_sent_in_the_place_of_the_one_that_is_wanted(folder: Disk) -> None:
+    for suffix in (".gz", ".br", ".zst"):
+        write(folder.root / "docs" / f"f.bin{suffix}", b"another")
+    answer = await get(folder, await mint(folder), Accept_Encoding="gzip, br, zstd")
+    assert (answer.body, answer.headers.get("Content-Encoding")) == (CONTENT, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        (b"\xff\xfe.bin", "filename=\".bin\"; filename*=UTF-8''%EF%BF%BD%EF%BF%BD.bin"),
+        ("한글.txt".encode(), "filename=\".txt\"; filename*=UTF-8''%ED%95%9C%EA%B8%80.txt"),
+        (b'a"b\\c;d', 'filename="a\\"b\\\\c;d"; filename*=UTF-8\'\'a%22b%5Cc%3Bd'),
+        (b"a\x01\tb", "filename=\"ab\"; filename*=UTF-8''ab"),
+    ],
+)
+async def test_any_name_makes_a_header(folder: Disk, name: bytes, header: str) -> None:
+    path = os.fsencode(folder.root) + b"/" + name
+    write(Path(os.fsdecode(path)), CONTENT)
+    os.mkdir(path + b".d")
+    write(Path(os.fsdecode(path + b".d/f")), CONTENT)
+    answer = await get(folder, await mint(folder, os.fsdecode(name)))
+    assert (answer.status, answer.body) == (200, CONTENT)
+    assert answer.headers["Content-Disposition"] == f"attachment;{header}"
+    below = await get(folder, await mint(folder, os.fsdecode(name + b".d")), query={"archive": "true"})
+    assert (below.status, members(below.body)) == (200, {"f": CONTENT})
 
 
 async def test_an_empty_file_is_a_file(folder: Disk) -> None:

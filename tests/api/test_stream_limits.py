@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.live import gist, live
+from tests.api.live import FOLDER, gist, live
 
 LARGE = bytes(30_000_000)
 
@@ -31,6 +31,23 @@ async def test_one_stream_too_many_is_refused_for_now(tmp_path: Path, limits: di
             assert (await it.get(other, Range="bytes=0-9")).status == (503 if others_too else 206)
             assert len(await held.read()) == held.content_length
         assert (await it.get(token, Range="bytes=0-9")).status == 206
+
+
+@pytest.mark.parametrize("query", ["", "&archive=true"])
+async def test_all_paths_of_a_single_download_are_counted_together(tmp_path: Path, query: str) -> None:
+    settings: dict[str, Any] = {"limits": {"max_streams_per_token": 1}}
+    async with live(tmp_path, **settings) as it:
+        it.write("a/wanted/large", LARGE)
+        it.write("b/wanted/large", LARGE)
+        body = {"volume": "m", "vfid": str(FOLDER), "relpath": "wanted" if query else "wanted/large"}
+        minted = (await it.manage("/folder/file/download", body)).json["token"]
+        url = f"{it.listening.client_url}/download?token={minted}{query}&dst_dir="
+        async with it.session.get(f"{url}a") as held:
+            assert held.status == 200
+            for directory in "ab":
+                assert gist(await it.ask("GET", url + directory, Range="bytes=0-9")) == "503 limit-exceeded"
+            assert len(await held.read()) == held.content_length
+        assert (await it.ask("GET", f"{url}b", Range="bytes=0-9")).status == 206
 
 
 async def test_a_client_that_leaves_gives_its_place_back(tmp_path: Path) -> None:

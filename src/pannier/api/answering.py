@@ -48,13 +48,13 @@ class Resource(Protocol):
     """What one token gives access to, with the memory of what it gave out.
 
     Attributes:
-        session: What its requests have in common.
+        link: What its streams are counted by.
         unpinned: How a bare range is judged before anything was given out.
         cache_control: Who may keep it, and how.
     """
 
     @property
-    def session(self) -> str: ...
+    def link(self) -> str: ...
 
     @property
     def unpinned(self) -> Pin: ...
@@ -121,7 +121,7 @@ async def answer_conditional(resource: Resource, streaming: Streaming, context: 
                 assert_never(decision)
         stream = None
         if context.method == "GET":
-            stream = await streaming.begin(reader, window, resource.session)
+            stream = await streaming.begin(reader, window, resource.link)
         try:
             if pinned is None:
                 pinned = await resource.pin(version.etag)

@@ -56,20 +56,17 @@ class TokenQuery(BaseModel):
 class ArchiveResource:
     """The archive that a token allows, as something to answer with.
 
-    ``cache_control``: who may keep it, and how.
+    ``link`` is what its streams are counted by, ``cache_control`` says who may keep it, and how.
     """
 
     archives: Archives
     grant: Grant
+    link: str
     cache_control: str = CACHE_CONTROL
 
     @property
     def unpinned(self) -> Pin:
         return NotPinned()
-
-    @property
-    def session(self) -> str:
-        return self.grant.session
 
     async def pinned(self, *, certain: bool) -> str | None:
         return await self.archives.pinned(self.grant, certain=certain)
@@ -112,7 +109,7 @@ class ClientArchives:
     async def _answer(self, grant: Grant, context: Context) -> Answered:
         if grant.encoded:
             return await self._answer_encoded(grant, context)
-        return await answer_conditional(ArchiveResource(self._archives, grant), self._streaming, context)
+        return await answer_conditional(ArchiveResource(self._archives, grant, grant.session), self._streaming, context)
 
     async def _answer_encoded(self, grant: Grant, context: Context) -> Answered:
         """Answer with output whose length nobody knows: no validators, no ranges, and nothing to pin."""

@@ -76,8 +76,8 @@ class FileResource:
         return Unpinnable()
 
     @property
-    def session(self) -> str:
-        return self.grant.session
+    def link(self) -> str:
+        return self.grant.link
 
     async def pinned(self, *, certain: bool) -> str | None:
         return await self.downloads.pinned(self.grant, certain=certain)
@@ -118,5 +118,5 @@ class ClientDownloads:
     async def _resource(self, grant: FileGrant, cache_control: str) -> Resource:
         directory = await self._downloads.directory(grant)
         if directory is not None:
-            return ArchiveResource(self._archives, directory, cache_control)
+            return ArchiveResource(self._archives, directory, grant.link, cache_control)
         return FileResource(self._downloads, grant, cache_control)

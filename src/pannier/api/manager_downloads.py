@@ -37,5 +37,5 @@ class ManagerDownloads:
         """``POST /folder/file/fetch``: the content itself, with its length."""
         grant = self._downloads.of(body.parsed)
         reader = await self._downloads.open(grant)
-        stream = await self._streaming.begin(reader, None, f"{grant.session}:{grant.path.hex()}")
+        stream = await self._streaming.begin(reader, None, grant.link)
         return StreamResponse(stream, 200, reader.length, representation(reader), self._streaming)

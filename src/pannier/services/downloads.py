@@ -37,12 +37,15 @@ _PIN_GRACE = 24 * 3600
 class FileGrant:
     """What a valid token allows: one path of a folder, until ``expires`` (Unix seconds).
 
-    ``session`` is what its pins are remembered by: those of one path are its own. ``archive``: a directory is allowed
-    too, as a ZIP.
+    Attributes:
+        link: What its streams are counted by: all paths of a token together.
+        session: What its pins are remembered by: those of one path are its own.
+        archive: Whether a directory is allowed too, as a ZIP.
     """
 
     place: Place
     path: bytes
+    link: str
     session: str
     expires: int
     archive: bool = False
@@ -110,8 +113,8 @@ class Downloads:
             raise FileMissing(error.path) from error
         path = b"/".join(filter(None, (above, path)))
         place = self._places.place(claims.volume, claims.vfid)
-        session = f"{session_of(token, claims.jti)}:file:{path.hex()}"
-        return FileGrant(place, path, session, claims.exp, archive or claims.archive)
+        link = session_of(token, claims.jti)
+        return FileGrant(place, path, link, f"{link}:file:{path.hex()}", claims.exp, archive or claims.archive)
 
     def of(self, request: FetchRequest) -> FileGrant:
         """Return what a manager asks for without a token.
@@ -120,7 +123,8 @@ class Downloads:
             VolumeUnknown, PathOutside: As they say.
         """
         path = inside(request.relpath)
-        return FileGrant(self._places.place(request.volume, request.vfid), path, "manager", 0)
+        link = f"manager:{path.hex()}"
+        return FileGrant(self._places.place(request.volume, request.vfid), path, link, link, 0)
 
     async def directory(self, grant: FileGrant) -> Grant | None:
         """Return what opens the ZIP of the directory at the path; None where none is there, or none is allowed.
