@@ -24,7 +24,8 @@
     │   ├── UploadConflict           the upload is elsewhere than the client thinks
     │   │   ├── UploadOffsetMismatch     its offset is another
     │   │   ├── UploadLeaseHeld          somebody else is writing to it
-    │   │   └── UploadLeaseLost          somebody else has begun to write to it
+    │   │   └── UploadLeaseLost          its writer was silent for too long
+    │   ├── UploadChecksumMismatch   bytes came that are not those of their checksum
     │   ├── TaskMissing              no such background task is known
     │   ├── SelectionRefused         some selected entries cannot be part of an archive
     │   ├── LimitExceeded            a configured limit would be passed
@@ -254,10 +255,18 @@ class UploadLeaseHeld(UploadConflict):
 
 
 class UploadLeaseLost(UploadConflict):
-    """Another request has begun to write to the upload."""
+    """A writer sent nothing for so long that the upload is free for others again."""
 
     def __init__(self) -> None:
-        super().__init__("another request writes to this upload now; ask for its offset with HEAD")
+        super().__init__("nothing came for too long, so this upload is free for others; ask for its offset with HEAD")
+
+
+class UploadChecksumMismatch(RequestRejected):
+    """The bytes of a request are not those that its checksum was computed of."""
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(f"the bytes have another {algorithm} than was said, and were dropped; send them again")
+        self.algorithm = algorithm
 
 
 class TaskMissing(RequestRejected):

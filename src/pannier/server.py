@@ -20,6 +20,7 @@ from pannier import logs
 from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
 from pannier.api.client_archives import ClientArchives
+from pannier.api.client_creations import ClientCreations
 from pannier.api.client_downloads import ClientDownloads
 from pannier.api.client_uploads import ClientUploads
 from pannier.api.connections import Runner
@@ -36,12 +37,15 @@ from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
 from pannier.memory import keep_out_of_collections, share_heap
 from pannier.services.archives import Archives
+from pannier.services.collecting import Collecting
 from pannier.services.downloads import Downloads
 from pannier.services.files import Files
 from pannier.services.folders import Folders, Mounted
 from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
 from pannier.services.progress import WalkLimits
+from pannier.services.upload_checksums import UploadChecksums
+from pannier.services.upload_grants import LIFETIME
 from pannier.services.uploads import Uploads
 from pannier.state.base import ChecksumStore
 from pannier.state.checksum_store import CHECKSUM_FILE, REMEMBERED, SqliteChecksums
@@ -156,10 +160,16 @@ class Server:
         proxy = settings.storage_proxy
         mounted = {name: Mounted(volume.backend, volume.fsprefix) for name, volume in settings.volume.items()}
         folders = Folders(places, mounted, editing, make_scopes=proxy.allow_auto_quota_scope_creation)
+        upload_checksums = UploadChecksums(editing, checksums)
+        push(upload_checksums.close)
+        collecting = Collecting(places, editing, lifetime=LIFETIME)
+        push(collecting.close)
+        collecting.start()
         uploads = Uploads(
             places,
             editing,
             keys,
+            upload_checksums,
             largest=settings.storage_proxy.max_upload_size,
             session_expire=settings.storage_proxy.session_expire,
         )
@@ -194,6 +204,7 @@ class Server:
                 ClientArchives(archives, client_streams),
                 ClientDownloads(downloads, archives, client_streams),
                 ClientUploads(uploads),
+                ClientCreations(uploads),
             ],
             self._drain,
             face,

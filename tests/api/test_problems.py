@@ -49,6 +49,7 @@ EXAMPLES: list[tuple[PannierError, int, str, str]] = [
     ),
     (errors.UploadLeaseHeld(), 409, "storage-proxy_update_conflict", "storage/tus-lease-held"),
     (errors.UploadLeaseLost(), 409, "storage-proxy_update_conflict", "storage/tus-lease-lost"),
+    (errors.UploadChecksumMismatch("md5"), 460, "storage-proxy_update_conflict", "upload-checksum-mismatch"),
     (errors.TaskMissing("t"), 404, "vfolder_read_not-found", "task-not-found"),
     (errors.ManagerForbidden(), 403, "storage-proxy_auth_forbidden", "storage/forbidden"),
     (errors.TokenUndecodable("x"), 400, "auth_auth_bad-request", "jwt-decode-error"),

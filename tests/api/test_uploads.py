@@ -167,12 +167,31 @@ async def test_more_than_was_announced_is_refused_without_harm(folder: Disk) -> 
 async def test_an_empty_file_is_there_with_its_token_and_every_client_ends_well(folder: Disk) -> None:
     (folder.root / "empty").write_text("before")
     token = await mint(folder, "empty", 0)
-    assert (folder.root / "empty").read_text() == ""
+    assert (folder.root / "empty").read_text() == "before"  # whoever spends the token may mean another directory
     asked = await head(folder, token)
+    assert (folder.root / "empty").read_text() == ""
     assert (asked.status, asked.headers["Upload-Offset"], asked.headers["Upload-Length"]) == (200, "0", "0")
     (folder.root / "empty").write_text("somebody else's")
     assert (await patch(folder, token, 0, b"")).status == 204
     assert folder.tree() == {"empty": "somebody else's"}
+
+
+async def test_an_empty_file_is_there_for_a_client_that_sends_nothing(folder: Disk) -> None:
+    (folder.root / "taken").write_text("before")
+    await mint(folder, "new/empty", 0)
+    await mint(folder, "taken", 0, strict=True)
+    tree = {name: content for name, content in folder.tree().items() if not name.startswith(".upload")}
+    assert tree == {"new": "directory", "new/empty": "", "taken": ""}
+
+
+async def test_an_empty_upload_into_another_directory_leaves_what_has_its_name(folder: Disk) -> None:
+    (folder.root / "__init__.py").write_text("precious")
+    for method in (head, lambda it, token, **query: patch(it, token, 0, b"", **query)):
+        token = await mint(folder, "__init__.py", 0)
+        assert (await method(folder, token, dst_dir="pkg")).status < 300
+        assert (folder.root / "__init__.py").read_text() == "precious"
+        assert (folder.root / "pkg" / "__init__.py").read_text() == ""
+        (folder.root / "pkg" / "__init__.py").unlink()
 
 
 async def test_what_a_cut_request_brought_stays(folder: Disk) -> None:

@@ -17,16 +17,19 @@ from pannier.errors import (
     OperationRefused,
     PathOutside,
     StorageFull,
+    TargetExists,
     TokenRejected,
     UnreadableBody,
     UploadLeaseHeld,
+    UploadLeaseLost,
     UploadMissing,
     UploadOffsetMismatch,
     VolumeUnknown,
 )
-from pannier.services.uploads import UploadGrant, Uploads
+from pannier.protocol import tus
+from pannier.services.upload_grants import UploadGrant
+from pannier.services.uploads import Uploads
 
-_VERSION = "1.0.0"
 _NAMES = "Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset, Content-Type"
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -34,8 +37,9 @@ _CORS = {
     "Access-Control-Allow-Headers": _NAMES,
     "Access-Control-Expose-Headers": _NAMES,
 }
-_REFUSALS = (TokenRejected, VolumeUnknown, FolderMissing, UploadMissing, UploadLeaseHeld, PathOutside, InvalidRequest)
-_WRITING = (*_REFUSALS, UploadOffsetMismatch, LimitExceeded, StorageFull, OperationRefused)
+TOKEN_REFUSALS = (TokenRejected, VolumeUnknown, FolderMissing, PathOutside, InvalidRequest)
+REFUSALS = (*TOKEN_REFUSALS, UploadMissing, UploadLeaseHeld, TargetExists)
+WRITING = (*REFUSALS, UploadOffsetMismatch, UploadLeaseLost, LimitExceeded, StorageFull, OperationRefused)
 
 
 class ClientUploads:
@@ -47,14 +51,14 @@ class ClientUploads:
     def routes(self) -> Iterable[Route]:
         return [
             Route("OPTIONS", "/upload", self.options, {200: None}),
-            Route("HEAD", "/upload", self.offset, {200: None}, _REFUSALS),
-            Route("PATCH", "/upload", self.append, {204: None}, _WRITING),
+            Route("HEAD", "/upload", self.offset, {200: None}, REFUSALS),
+            Route("PATCH", "/upload", self.append, {204: None}, WRITING),
         ]
 
     @api_handler
     async def options(self) -> Answered:
         """``OPTIONS /upload``: what is spoken here; asks for no token."""
-        told = {"Tus-Resumable": _VERSION, "Tus-Version": _VERSION, "Tus-Max-Size": str(self._uploads.largest)}
+        told = {"Tus-Resumable": tus.VERSION, "Tus-Version": tus.VERSION, "Tus-Max-Size": str(self._uploads.largest)}
         return ApiResponse(headers={**told, **_CORS})
 
     @api_handler
@@ -69,12 +73,17 @@ class ClientUploads:
     ) -> Answered:
         """``PATCH /upload``: more of it; 204 when that is durable."""
         grant = self._uploads.admit(query.parsed.token, query.parsed.dst_dir)
-        told = headers.parsed
-        at = await self._uploads.append(grant, told.upload_offset, told.content_length, _body(context))
-        return ApiResponse(status=204, headers=_told(grant, at))
+        offset = tus.number("Upload-Offset", headers.parsed.upload_offset)
+        taken = await self._uploads.append(grant, offset, headers.parsed.content_length, body_of(context))
+        return ApiResponse(status=204, headers=_told(grant, taken.offset))
 
 
-async def _body(context: Context) -> AsyncIterator[bytes]:
+async def body_of(context: Context) -> AsyncIterator[bytes]:
+    """Give a request's body as it comes.
+
+    Raises:
+        UnreadableBody: It does not come as its headers say.
+    """
     try:
         async for piece in context.request.content.iter_any():
             yield piece
@@ -84,7 +93,7 @@ async def _body(context: Context) -> AsyncIterator[bytes]:
 
 def _told(grant: UploadGrant, offset: int) -> dict[str, str]:
     return {
-        "Tus-Resumable": _VERSION,
+        "Tus-Resumable": tus.VERSION,
         "Upload-Offset": str(offset),
         "Upload-Length": str(grant.size),
         "Cache-Control": "no-store",

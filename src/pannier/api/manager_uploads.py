@@ -15,11 +15,12 @@ from pannier.errors import (
     OperationUnsupported,
     PathOutside,
     StorageFull,
+    TargetExists,
     VolumeUnknown,
 )
 from pannier.services.uploads import Uploads
 
-_REFUSALS = (VolumeUnknown, FolderMissing, PathOutside, LimitExceeded, StorageFull)
+_REFUSALS = (VolumeUnknown, FolderMissing, PathOutside, LimitExceeded, StorageFull, TargetExists)
 
 
 class ManagerUploads:

@@ -14,6 +14,7 @@ from pannier.dto.json import dumps
 from pannier.dto.paths import to_text
 from pannier.dto.problems import Problem
 from pannier.errors import OffenceCode, PannierError
+from pannier.protocol.tus import CHECKSUM_MISMATCH
 
 _WIRE = "https://api.backend.ai/probs/"
 _OURS = "urn:pannier:problem:"
@@ -157,7 +158,13 @@ KINDS: dict[type[PannierError], Kind] = {
         "storage/tus-lease-held", 409, "storage-proxy_update_conflict", "Another request writes to this upload."
     ),
     errors.UploadLeaseLost: Kind(
-        "storage/tus-lease-lost", 409, "storage-proxy_update_conflict", "Another request took this upload over."
+        "storage/tus-lease-lost", 409, "storage-proxy_update_conflict", "The writer was silent for too long."
+    ),
+    errors.UploadChecksumMismatch: Kind(
+        "upload-checksum-mismatch",
+        CHECKSUM_MISMATCH,
+        "storage-proxy_update_conflict",
+        "Other bytes came than were meant.",
     ),
     errors.UploadConflict: Kind(
         "storage/upload-offset-mismatch", 409, "storage-proxy_update_conflict", "The upload is elsewhere."

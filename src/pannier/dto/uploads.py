@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -36,13 +37,32 @@ Session = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\z")]
 """The name of an upload, 32 hex digits."""
 
 
+LONGEST_METADATA = 4_096
+"""Most characters of ``Upload-Metadata``: they travel in the token of the upload, which is part of its URL."""
+
+
+class Conflict(StrEnum):
+    """What happens where something has the name of a file that was uploaded."""
+
+    REPLACE = "replace"
+    """The file takes its place, as on the wire; a directory stays and the upload is refused."""
+    REFUSE = "refuse"
+    """The upload is refused, and stays unfinished until it expires."""
+    RENAME = "rename"
+    """The file gets a free name like it, ``name (1).ext``."""
+
+
 class UploadTokenRequest(FolderRequest):
-    """``POST /folder/file/upload``."""
+    """``POST /folder/file/upload``; the last three are ours."""
 
     relpath: VolumePath
     size: Size
+    """Bytes of the upload; with ``multiple`` the most of each."""
     strict: bool = False
-    """Ours: whoever spends the token cannot choose a ``dst_dir``."""
+    """Whoever spends the token cannot choose a ``dst_dir``."""
+    conflict: Conflict = Conflict.REPLACE
+    multiple: bool = False
+    """``relpath`` is a directory, and who has the token begins uploads below it at ``/uploads``."""
 
 
 class UploadClaim(BaseModel):
@@ -52,6 +72,15 @@ class UploadClaim(BaseModel):
 
     v: Literal[1] = 1
     strict: bool = False
+    conflict: Conflict = Conflict.REPLACE
+    multiple: bool = False
+    metadata: str = Field(default="", max_length=LONGEST_METADATA)
+    """What the client said of the upload when it began it, as it said it."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        defaults = (False, "", Conflict.REPLACE)
+        return {key: value for key, value in write(self).items() if key == "v" or value not in defaults}
 
 
 class UploadTokenData(BaseModel):
@@ -83,7 +112,23 @@ class UploadQuery(BaseModel):
 
 
 class PatchHeaders(BaseModel):
-    """The header of a PATCH that counts."""
+    """The headers of a PATCH that count; what they say is tus', and read by its rules."""
 
-    upload_offset: Annotated[int, BeforeValidator(_number), Field(ge=0, le=LARGEST, strict=True)]
+    upload_offset: str | None = None
     content_length: int | None = None
+
+
+class CreationQuery(BaseModel):
+    """The query of ``/uploads``."""
+
+    token: str
+
+
+class TusHeaders(PatchHeaders):
+    """The headers of requests for ``/uploads``; what they say is read by the rules of tus."""
+
+    tus_resumable: str | None = None
+    content_type: str | None = None
+    upload_length: str | None = None
+    upload_metadata: str | None = None
+    upload_checksum: str | None = None

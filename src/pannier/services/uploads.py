@@ -1,43 +1,43 @@
-"""The use cases of uploads: mint a token, tell how far one is, take more of it. No HTTP."""
+"""The use cases of uploads: mint a token, begin, tell how far one is, take more of it, end it. No HTTP."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
 
 from pannier.dto.downloads import TokenReply
-from pannier.dto.uploads import UploadClaim, UploadTokenData, UploadTokenRequest
+from pannier.dto.paths import to_text
+from pannier.dto.uploads import LONGEST_METADATA, Conflict, UploadClaim, UploadTokenData, UploadTokenRequest
 from pannier.errors import (
     InvalidRequest,
     LimitExceeded,
-    OperationUnsupported,
     PathOutside,
+    TargetExists,
+    TokenClaimsInvalid,
     UploadOffsetMismatch,
 )
+from pannier.protocol.tus import Checksum, metadata
+from pannier.services.empty_uploads import place_early, place_empty, place_late
 from pannier.services.places import Places, inside
+from pannier.services.receiving import LEASE, Reception, patiently, too_much
+from pannier.services.upload_checksums import UploadChecksums
+from pannier.services.upload_grants import LIFETIME, Begun, Lease, Taken, UploadGrant, editor_of
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.tokens import PydanticJWT
-from pannier.volumes.base import EditableVolume, FolderEditor, StagedUpload
+from pannier.volumes.base import Published, StagedUpload
 
-LIFETIME = 24 * 3600.0
-"""Seconds that an upload stays to which nothing is added (WIRE section 6.4)."""
-_GATHERED = 1024 * 1024
-_COMMITTED = 64 * 1024 * 1024
-"""Bytes after which an upload is made durable while more of it comes."""
+_MOST_FINISHED = 16_384
+
+Room = Callable[[Place, int], Awaitable[None]]
+"""Asked before bytes come, so many, for a place; raises ``StorageFull`` or ``QuotaExceeded`` where they may not."""
 
 
-@dataclass(frozen=True, slots=True)
-class UploadGrant:
-    """What a valid token allows: one upload of ``size`` bytes to one path."""
-
-    place: Place
-    path: bytes
-    session: bytes
-    size: int
+async def _boundless(place: Place, size: int) -> None:
+    """There is room for everything."""
 
 
 class Uploads:
@@ -45,47 +45,69 @@ class Uploads:
 
     Args:
         workers: Threads that wait for storage.
+        checksums: What learns the checksums of what was uploaded.
         largest: Most bytes of one upload.
         session_expire: Seconds that a token lives.
+        room: Asked whether an upload may take so many bytes.
+        lease: Seconds for which a silent client keeps an upload to itself.
     """
 
     def __init__(
-        self, places: Places, workers: Workers, keys: PydanticJWT, *, largest: int, session_expire: float
+        self,
+        places: Places,
+        workers: Workers,
+        keys: PydanticJWT,
+        checksums: UploadChecksums,
+        *,
+        largest: int,
+        session_expire: float,
+        room: Room = _boundless,
+        lease: float = LEASE,
     ) -> None:
-        self._places, self._workers, self._keys = places, workers, keys
-        self.largest, self._session_expire = largest, session_expire
+        self._places, self._workers, self._keys, self._checksums = places, workers, keys, checksums
+        self.largest, self._session_expire, self._room, self._lease = largest, session_expire, room, lease
+        self._finished: OrderedDict[bytes, int] = OrderedDict()
 
     async def mint(self, request: UploadTokenRequest) -> TokenReply:
-        """Begin an upload, and return a token for it. An empty file is there at once: some clients send nothing for it.
+        """Begin an upload, and return a token for it; or, with ``multiple``, return one that begins uploads.
+
+        An empty file is there at once, as some clients send nothing for it. It takes no other file's place yet, unless
+        the token is ``strict``: whoever spends it may still choose another directory.
 
         Raises:
             LimitExceeded: It is too large.
+            TargetExists: Something is there, and the policy is to refuse.
             PathOutside: The path cannot be one of the folder, or is the folder itself.
             VolumeUnknown, FolderMissing, StorageFull, OperationRefused, VolumeFailed: As they say.
         """
-        place, path = self._places.place(request.volume, request.vfid), _file_path(request.relpath)
-        if request.size > self.largest:
-            raise LimitExceeded(
-                "bytes of the upload",
-                measured=request.size,
-                limit=self.largest,
-                setting="storage-proxy.max-upload-size",
-            )
-        session = secrets.token_hex(16)
-        grant = UploadGrant(place, path, session.encode(), request.size)
-        await self._workers.run(_stage, grant)
-        claims = UploadTokenData(
+        place = self._places.place(request.volume, request.vfid)
+        claim = UploadClaim(strict=request.strict, conflict=request.conflict, multiple=request.multiple)
+        data = UploadTokenData(
             volume=request.volume,
             vfid=request.vfid,
             relpath=request.relpath,
             size=request.size,
-            session=session,
+            session=secrets.token_hex(16),
             exp=int(time.time() + self._session_expire),
-            pannier=UploadClaim(strict=True) if request.strict else None,
+            pannier=None if claim == UploadClaim() else claim,
         )
-        return TokenReply(token=self._keys.issue(claims))
+        if request.multiple:
+            inside(request.relpath)
+            await self._workers.run(_look, place)
+            return TokenReply(token=self._keys.issue(data))
+        grant = self._grant(data, place, _file_path(request.relpath))
+        await self._check(grant)
+        if request.conflict is Conflict.REFUSE:
+            await self._workers.run(_check_free, grant)
+        await self._workers.run(_stage, grant)
+        if not request.size:
+            early = request.conflict
+            if early is Conflict.REPLACE and not request.strict:
+                early = Conflict.REFUSE
+            await self._workers.run(place_early, grant, early)
+        return TokenReply(token=self._keys.issue(data))
 
-    def admit(self, token: str, dst_dir: str | None) -> UploadGrant:
+    def admit(self, token: str, dst_dir: str | None = None) -> UploadGrant:
         """Return what a token allows; ``dst_dir`` is a directory that its path is taken from.
 
         Raises:
@@ -95,12 +117,63 @@ class Uploads:
             PathOutside: The path leaves the folder.
         """
         claims = self._keys.validate(token, UploadTokenData)
+        if claims.pannier is not None and claims.pannier.multiple:
+            raise TokenClaimsInvalid("this token begins uploads: POST to /uploads, and go on where its answer says")
         if dst_dir is not None and claims.pannier is not None and claims.pannier.strict:
             raise InvalidRequest("dst_dir", "this token is for one path only; leave it out")
         above = inside(dst_dir) if dst_dir else b""
         path = b"/".join(filter(None, (above, _file_path(claims.relpath))))
-        place = self._places.place(claims.volume, claims.vfid)
-        return UploadGrant(place, path, claims.session.encode(), claims.size)
+        return self._grant(claims, self._places.place(claims.volume, claims.vfid), path)
+
+    async def begin(self, token: str, size: int, said: str) -> Begun:
+        """Begin one of the uploads that a token allows; an empty one is whole with this.
+
+        Args:
+            size: Its bytes.
+            said: What the client says of it (``Upload-Metadata``); ``filename`` is where it goes, below the directory.
+
+        Raises:
+            TokenRejected: It allows no uploads to be begun.
+            InvalidRequest: It is not said where it goes.
+            LimitExceeded, TargetExists, PathOutside, VolumeUnknown, FolderMissing: As ``mint``.
+        """
+        claims = self._keys.validate(token, UploadTokenData)
+        ours = claims.pannier
+        if ours is None or not ours.multiple:
+            raise TokenClaimsInvalid("this token is for one upload, which is begun already: go on with HEAD and PATCH")
+        if len(said) > LONGEST_METADATA:
+            raise InvalidRequest("Upload-Metadata", f"is longer than {LONGEST_METADATA:,} characters")
+        if size > claims.size:
+            raise too_much(claims.size, size)
+        told = metadata(said)
+        name = told.get("filename") or told.get("name") or b""
+        if not name:
+            raise InvalidRequest("Upload-Metadata", "names no file; send its path as filename, in Base64")
+        below = _file_path(to_text(name))
+        path = b"/".join(filter(None, (inside(claims.relpath), below)))
+        data = UploadTokenData(
+            volume=claims.volume,
+            vfid=claims.vfid,
+            relpath=to_text(path),
+            size=size,
+            session=secrets.token_hex(16),
+            exp=claims.exp,
+            pannier=UploadClaim(strict=True, conflict=ours.conflict, metadata=said),
+        )
+        grant = self._grant(data, self._places.place(claims.volume, claims.vfid), path)
+        await self._check(grant)
+        if grant.conflict is Conflict.REFUSE:
+            await self._workers.run(_check_free, grant)
+        if size:
+            await self._workers.run(_stage, grant)
+        else:
+            await self._workers.run(place_empty, grant, grant.conflict)
+            self._finish(grant)
+        return Begun(grant, self._keys.issue(data))
+
+    def finished(self, grant: UploadGrant) -> int | None:
+        """Return the size of an upload that was finished lately: its client may not have heard of it."""
+        return self._finished.get(grant.session)
 
     async def offset(self, grant: UploadGrant) -> int:
         """Return how many bytes are durable. One that is whole, but was cut off before it appeared, appears now.
@@ -108,14 +181,25 @@ class Uploads:
         Raises:
             UploadMissing: It never was, is finished, or has expired.
             UploadLeaseHeld: Somebody is writing to it.
+            TargetExists: It is whole, but something has its name and must not be replaced.
         """
         async with self._taken(grant) as staged:
-            if grant.size and staged.offset == grant.size:
-                await self._workers.run(staged.publish, grant.path)
+            if not grant.size:
+                await self._workers.run(place_late, grant, staged)
+                return 0
+            if staged.offset == grant.size:
+                await self._publish(grant, staged, None)
             return staged.offset
 
-    async def append(self, grant: UploadGrant, offset: int, announced: int | None, data: AsyncIterable[bytes]) -> int:
-        """Add bytes, and return how many are durable now; with the last one the file appears.
+    async def append(
+        self,
+        grant: UploadGrant,
+        offset: int,
+        announced: int | None,
+        data: AsyncIterable[bytes],
+        checksum: Checksum | None = None,
+    ) -> Taken:
+        """Add bytes, and return where the upload is; with the last one the file appears.
 
         Whatever ends it early, what was made durable until then stays.
 
@@ -123,89 +207,97 @@ class Uploads:
             offset: Where the client thinks the upload is.
             announced: How many bytes will come, if that was said.
             data: The bytes.
+            checksum: What they come to; they count only if they do.
+
+        Raises:
+            UploadMissing, UploadLeaseHeld, TargetExists: As ``offset``.
+            UploadOffsetMismatch: The upload is elsewhere.
+            LimitExceeded: More comes than was agreed on; nothing beyond that is kept.
+            UploadLeaseLost, UploadChecksumMismatch, StorageFull, OperationRefused, PathOutside, VolumeFailed: As they
+                say.
+        """
+        async with self._taken(grant) as staged:
+            at = staged.offset if grant.size else 0
+            if offset != at:
+                raise UploadOffsetMismatch(given=offset, offset=at)
+            if announced is not None and at + announced > grant.size:
+                raise too_much(grant.size, at + announced)
+            if not grant.size:
+                async for piece in patiently(data, self._lease):
+                    if piece:
+                        raise too_much(0, len(piece))
+                await self._workers.run(place_late, grant, staged)
+                await self._workers.run(staged.discard)
+                return Taken(0, grant.path)
+            await self._room(grant.place, grant.size - at)
+            await self._workers.run(staged.cut)
+            crc = self._checksums.at(grant.session, at)
+            reception = Reception(self._workers, staged, crc=crc, checksum=checksum, lease=self._lease)
+            try:
+                at = await reception.take(data, grant.size)
+            finally:
+                self._checksums.put(grant.session, staged.offset, reception.crc(staged.offset))
+            if at < grant.size:
+                return Taken(at)
+            return Taken(at, (await self._publish(grant, staged, self._checksums.at(grant.session, at))).path)
+
+    async def end(self, grant: UploadGrant) -> None:
+        """Drop an unfinished upload.
 
         Raises:
             UploadMissing, UploadLeaseHeld: As ``offset``.
-            UploadOffsetMismatch: The upload is elsewhere.
-            LimitExceeded: More comes than was agreed on; nothing beyond that is kept.
-            StorageFull, OperationRefused, PathOutside, VolumeFailed: As they say.
         """
         async with self._taken(grant) as staged:
-            if offset != staged.offset:
-                raise UploadOffsetMismatch(given=offset, offset=staged.offset)
-            if announced is not None and offset + announced > grant.size:
-                raise _too_much(grant, offset + announced)
-            await self._workers.run(staged.cut)
-            at = await self._write(grant, staged, offset, data)
-            if at == grant.size:
-                if grant.size:
-                    await self._workers.run(staged.publish, grant.path)
-                else:
-                    await self._workers.run(staged.discard)  # the empty file is there since the token is
-            return at
+            await self._workers.run(staged.discard)
+            self._checksums.at(grant.session, -1)
 
-    async def _write(self, grant: UploadGrant, staged: StagedUpload, at: int, data: AsyncIterable[bytes]) -> int:
-        gathered = bytearray()
-        written = committed = at
-        try:
-            async for piece in data:
-                gathered += piece
-                if written + len(gathered) > grant.size:
-                    raise _too_much(grant, written + len(gathered))
-                if len(gathered) >= _GATHERED:
-                    await self._workers.run(staged.write, memoryview(bytes(gathered)), written)
-                    written += len(gathered)
-                    gathered.clear()
-                if written - committed >= _COMMITTED:
-                    await self._workers.run(staged.commit, written)
-                    committed = written
-            if gathered:
-                await self._workers.run(staged.write, memoryview(bytes(gathered)), written)
-                written += len(gathered)
-        finally:
-            if written > committed:  # cut off, too: what is written need not be sent again
-                await self._workers.surely(staged.commit, written)
-        return written
+    def _grant(self, data: UploadTokenData, place: Place, path: bytes) -> UploadGrant:
+        ours = data.pannier or UploadClaim()
+        return UploadGrant(place, path, data.session.encode(), data.size, data.exp, ours.conflict, ours.metadata)
+
+    async def _check(self, grant: UploadGrant) -> None:
+        if grant.size > self.largest:
+            raise LimitExceeded(
+                "bytes of the upload", measured=grant.size, limit=self.largest, setting="storage-proxy.max-upload-size"
+            )
+        await self._room(grant.place, grant.size)
+
+    async def _publish(self, grant: UploadGrant, staged: StagedUpload, crc: int | None) -> Published:
+        published = await self._workers.run(staged.publish, grant.path, grant.conflict)
+        self._finish(grant)
+        self._checksums.learn(grant.place, published, crc)
+        return published
+
+    def _finish(self, grant: UploadGrant) -> None:
+        self._finished[grant.session] = grant.size
+        if len(self._finished) > _MOST_FINISHED:
+            self._finished.popitem(last=False)
 
     @asynccontextmanager
     async def _taken(self, grant: UploadGrant) -> AsyncIterator[StagedUpload]:
         """Hold an upload's lease for the block; what blocks is done in threads."""
-        lease = _Lease(grant)
+        lease = Lease(grant)
         try:
             yield await self._workers.run(lease.take)
         finally:
             await self._workers.surely(lease.give_back)
 
 
-class _Lease:
-    """An upload that is held: taken and given back in threads, and given back also where the taking was cut off."""
-
-    def __init__(self, grant: UploadGrant) -> None:
-        self._grant, self._held = grant, ExitStack()
-
-    def take(self) -> StagedUpload:
-        editor = self._held.enter_context(closing(_editor(self._grant.place)))
-        return self._held.enter_context(editor.staged(self._grant.session, LIFETIME))
-
-    def give_back(self) -> None:
-        self._held.close()
+def _look(place: Place) -> None:
+    """See that a folder is there."""
+    editor_of(place).close()
 
 
-def _editor(place: Place) -> FolderEditor:
-    if not isinstance(place.volume, EditableVolume):
-        raise OperationUnsupported(f"volume {place.volume.name!r} takes no changes")
-    return place.volume.editor(place.folder_id)
+def _check_free(grant: UploadGrant) -> None:
+    with closing(editor_of(grant.place)) as editor:
+        if editor.kinds([grant.path]) != [None]:
+            raise TargetExists(grant.path)
 
 
 def _stage(grant: UploadGrant) -> None:
-    with closing(_editor(grant.place)) as editor:
-        editor.stage(grant.session, LIFETIME)
-        if grant.size:
-            return
-        empty = secrets.token_hex(16).encode()
-        editor.stage(empty, LIFETIME)
-        with editor.staged(empty, LIFETIME) as staged:
-            staged.publish(grant.path)
+    with closing(editor_of(grant.place)) as editor:
+        editor.collect(LIFETIME)
+        editor.stage(grant.session)
 
 
 def _file_path(relpath: str) -> bytes:
@@ -213,9 +305,3 @@ def _file_path(relpath: str) -> bytes:
     if not path:
         raise PathOutside(path, "this is the folder itself; name a file in it")
     return path
-
-
-def _too_much(grant: UploadGrant, measured: int) -> LimitExceeded:
-    return LimitExceeded(
-        "bytes of the upload", measured=measured, limit=grant.size, setting="none: its size when the token was minted"
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ SCOPE_MODE = 0o755
 """Of the directory of a quota scope (WIRE section 2)."""
 _BLOCK = 512
 """Bytes of what stat(2) counts as a block."""
+_DIGITS = re.compile(rb"[0-9a-f]{2}|[0-9a-f]{28}|[0-9a-f]{32}")
+"""Names of the directories in which folders lie (WIRE section 2)."""
+_LAST_DIGITS, _DEEPEST = 28, 3
 _SECTOR = 512
 """Bytes of a sector in /proc/diskstats, whatever the device (Linux, Documentation/admin-guide/iostats.rst)."""
 
@@ -115,6 +119,24 @@ def _things(root: int, source: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
                 continue
     finally:
         os.close(directory)
+
+
+def paths_of_folders(root: int) -> Iterator[str]:
+    """Give the paths that may be folders of a volume, relative to its root: of three directories, or of four.
+
+    A directory is listed when it is its turn: none stays open, and what comes meanwhile may be missed.
+    """
+    waiting = [b""]
+    while waiting:
+        above = waiting.pop()
+        for name, status in _things(root, above):
+            if not _DIGITS.fullmatch(name) or not stat.S_ISDIR(status.st_mode):
+                continue
+            path = above + b"/" + name if above else name
+            if len(name) == _LAST_DIGITS:
+                yield path.decode("ascii")
+            elif path.count(b"/") < _DEEPEST:
+                waiting.append(path)
 
 
 def space(root: int) -> Space:

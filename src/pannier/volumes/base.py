@@ -17,6 +17,7 @@ from typing import Protocol, runtime_checkable
 from pannier.archive.entries import Kind
 from pannier.archive.files import Files
 from pannier.dto.ids import FolderId
+from pannier.dto.uploads import Conflict
 from pannier.errors import Offence
 
 RESERVED = b".upload"
@@ -239,6 +240,14 @@ class Seen:
     target: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where an upload appeared, and the identity of the file that it is."""
+
+    path: bytes
+    identity: bytes
+
+
 class StagedUpload(Protocol):
     """An unfinished upload that nobody else writes to. Errors: as of ``FolderEditor``."""
 
@@ -255,8 +264,15 @@ class StagedUpload(Protocol):
     def commit(self, offset: int) -> None:
         """Make the first ``offset`` bytes durable, and say so durably."""
 
-    def publish(self, path: bytes) -> None:
-        """Have it appear at a path, whole and at once, in place of a file that is there; directories are made."""
+    def note(self) -> bytes:
+        """Return what was committed: of an empty upload where its file is, as its content is not in it."""
+
+    def publish(self, path: bytes, conflict: Conflict) -> Published:
+        """Have it appear at a path, whole and at once; directories are made.
+
+        Raises:
+            TargetExists: Something is there and must not be replaced.
+        """
 
     def discard(self) -> None:
         """Drop it."""
@@ -298,8 +314,11 @@ class FolderEditor(Protocol):
     def remove(self, path: bytes) -> None:
         """Remove what is at a path with all below it, if anything is; of the folder itself only what is in it."""
 
-    def stage(self, session: bytes, lifetime: float) -> None:
-        """Begin an upload, durably; those to which nothing was added for ``lifetime`` seconds are dropped."""
+    def stage(self, session: bytes) -> None:
+        """Begin an upload, durably."""
+
+    def collect(self, lifetime: float) -> None:
+        """Drop the uploads to which nothing was added for ``lifetime`` seconds, and what else of ours was left."""
 
     def staged(self, session: bytes, lifetime: float) -> AbstractContextManager[StagedUpload]:
         """Take an unfinished upload, for the block.
@@ -353,3 +372,7 @@ class EditableVolume(Volume, Protocol):
 
     def editor(self, folder: FolderId) -> FolderEditor:
         """Open a virtual folder to show and change what is in it; errors as ``folder``."""
+
+    def folders(self) -> Iterator[FolderId]:
+        """List the virtual folders, one after the other while it is gone through; what cannot be looked at is left
+        out."""

@@ -17,12 +17,13 @@ from pannier.volumes.confine import inspect, resolve
 from pannier.volumes.descriptors import Descriptor
 from pannier.volumes.listings import kind_of
 from pannier.volumes.ownership import Ownership
+from pannier.volumes.publishing import PosixUpload
 from pannier.volumes.removal import remove_tree
 from pannier.volumes.renaming import rename_new
-from pannier.volumes.staging import Staged, Staging
+from pannier.volumes.staging import Staging
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BROKEN = (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _REMOVED = b"removed-"
 """What the names of things that are being removed begin with, in the reserved directory."""
@@ -30,7 +31,7 @@ _OUTSIDE = (OffenceCode.LINK_OUTSIDE, OffenceCode.LINK_LOOP, OffenceCode.OUTSIDE
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
+class Spot:
     """Where a name is or would be: a descriptor (``O_PATH``) of its directory, that directory's path, and the name."""
 
     directory: int
@@ -52,11 +53,11 @@ class PosixEditor:
 
     def __init__(self, root: Descriptor, ownership: Ownership) -> None:
         """``root`` is the folder's; the editor gives it back."""
-        self._root, self._ownership = root, ownership
+        self.root, self.ownership = root, ownership
 
     def browse(self, path: bytes, after: bytes, most: int | None) -> tuple[list[Seen], bool]:
         """See ``FolderEditor.browse``."""
-        with self._told(path), self._root.use() as root, resolve(root, path, follow=True) as place:
+        with self.telling(path), self.root.use() as root, resolve(root, path, follow=True) as place:
             if kind_of(place.status) is not Kind.DIRECTORY:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             names = sorted(name for name in map(os.fsencode, _names(place.directory)) if name > after)
@@ -85,13 +86,13 @@ class PosixEditor:
             exist_ok: Nothing happens where a directory is already there.
         """
         names = path.split(b"/") if path else []
-        with self._told(path):
+        with self.telling(path):
             for count in range(1, len(names)) if parents else ():
                 above = b"/".join(names[:count])
-                if not self._is_there(above):
-                    self._make(above, exist_ok=True)
+                if not self.is_there(above):
+                    self.make(above, exist_ok=True)
             if path:
-                self._make(path, exist_ok=exist_ok)
+                self.make(path, exist_ok=exist_ok)
             elif not exist_ok:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
@@ -101,7 +102,7 @@ class PosixEditor:
         Raises:
             TargetExists: Something has that name.
         """
-        with self._told(path), self._spot(path) as spot:
+        with self.telling(path), self.spot(path) as spot:
             if not spot.source and name == RESERVED:
                 raise _reserved(name)
             try:
@@ -115,13 +116,13 @@ class PosixEditor:
         Raises:
             TargetExists: Something of that name is in the directory already.
         """
-        with self._told(source, target), self._spot(source) as old:
+        with self.telling(source, target), self.spot(source) as old:
             into = self._directory(target)
             if into is None:
-                with self._spot(target) as new:
+                with self.spot(target) as new:
                     os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
                 return
-            with self._spot(into + b"/" + old.name if into else old.name) as new:
+            with self.spot(into + b"/" + old.name if into else old.name) as new:
                 if new.path == old.path:
                     return
                 try:
@@ -133,11 +134,11 @@ class PosixEditor:
         """Return what is at some paths, None where nothing is."""
         found: list[Kind | None] = []
         for path in paths:
-            with self._told(path):
+            with self.telling(path):
                 if path == RESERVED:
                     raise _reserved(path)
                 try:
-                    with self._root.use() as root, resolve(root, path, follow=False) as place:
+                    with self.root.use() as root, resolve(root, path, follow=False) as place:
                         found.append(kind_of(place.status))
                 except Refused as refused:
                     if refused.offence.code not in (OffenceCode.MISSING, OffenceCode.LINK_DANGLING):
@@ -150,15 +151,15 @@ class PosixEditor:
 
         The folder itself stays, and what is reserved in it. A directory vanishes at once, before it is emptied.
         """
-        with self._told(path):
+        with self.telling(path):
             if not path:
-                with self._root.use() as root:
+                with self.root.use() as root:
                     names = [name for name in map(os.fsencode, _names(root)) if name != RESERVED]
                 for name in names:
                     self.remove(name)
                 return
             try:
-                with self._spot(path) as spot:
+                with self.spot(path) as spot:
                     self._remove(spot)
             except Refused as refused:
                 if refused.offence.code not in (OffenceCode.MISSING, OffenceCode.LINK_DANGLING):
@@ -168,44 +169,35 @@ class PosixEditor:
 
     # -- uploads
 
-    def stage(self, session: bytes, lifetime: float) -> None:
+    def stage(self, session: bytes) -> None:
         """See ``FolderEditor.stage``."""
-        with self._told(session), self._root.use() as root:
-            staging = Staging(root)
-            staging.collect(lifetime)
-            staging.create(session)
+        with self.telling(session), self.root.use() as root:
+            Staging(root).create(session)
+
+    def collect(self, lifetime: float) -> None:
+        """See ``FolderEditor.collect``."""
+        with self.telling(RESERVED), self.root.use() as root:
+            Staging(root).collect(lifetime)
 
     @contextmanager
     def staged(self, session: bytes, lifetime: float) -> Iterator[StagedUpload]:
         """See ``FolderEditor.staged``."""
         with (
-            self._told(session),
-            self._root.use() as root,
+            self.telling(session),
+            self.root.use() as root,
             Staging(root).open(session, lifetime) as (staged, directory),
         ):
-            yield _Upload(self, session, staged, directory)
-
-    def publish(self, session: bytes, staged: Staged, directory: int, path: bytes) -> None:
-        """Have an upload that is whole appear at a path, in place of a file that is there, with its directories."""
-        above = path.rpartition(b"/")[0]
-        if above:
-            self.make_directory(above, parents=True, exist_ok=True)
-        with self._told(path), self._spot(path) as spot:
-            self._ownership.grant(staged.descriptor, self._ownership.file_mode)
-            staged.finish()
-            os.rename(session, spot.name, src_dir_fd=directory, dst_dir_fd=spot.directory)
-            _sync(spot.directory)
-        with self._root.use() as root:
-            Staging(root).tidy()
+            yield PosixUpload(self, session, staged, directory)
 
     def close(self) -> None:
         """Give back what is held open. Idempotent."""
-        self._root.close()
+        self.root.close()
 
     # -- one step
 
-    def _make(self, path: bytes, *, exist_ok: bool) -> None:
-        with self._spot(path) as spot:
+    def make(self, path: bytes, *, exist_ok: bool) -> None:
+        """Make one directory."""
+        with self.spot(path) as spot:
             try:
                 # for nobody else until its owner and rights are what they are to be
                 os.mkdir(spot.name, 0o700, dir_fd=spot.directory)
@@ -215,11 +207,11 @@ class PosixEditor:
                 raise
             made = os.open(spot.name, _OPEN_DIRECTORY, dir_fd=spot.directory)
             try:
-                self._ownership.grant(made, self._ownership.directory_mode)
+                self.ownership.grant(made, self.ownership.directory_mode)
             finally:
                 os.close(made)
 
-    def _remove(self, spot: _Spot) -> None:
+    def _remove(self, spot: Spot) -> None:
         try:
             os.unlink(spot.name, dir_fd=spot.directory)
             return
@@ -228,7 +220,7 @@ class PosixEditor:
         hidden = _REMOVED + secrets.token_hex(16).encode()
         while True:
             try:
-                with self._root.use() as root, self._reserved(root) as reserved:
+                with self.root.use() as root, self._reserved(root) as reserved:
                     os.rename(spot.name, hidden, src_dir_fd=spot.directory, dst_dir_fd=reserved)
                     remove_tree(reserved, hidden)
                 return
@@ -263,9 +255,10 @@ class PosixEditor:
         except (Refused, VolumeFailed):
             return b""
 
-    def _is_there(self, path: bytes) -> bool:
+    def is_there(self, path: bytes) -> bool:
+        """Whether anything is at a path."""
         try:
-            with self._root.use() as root, resolve(root, path, follow=True):
+            with self.root.use() as root, resolve(root, path, follow=True):
                 return True
         except Refused as refused:
             if refused.offence.code is OffenceCode.MISSING:
@@ -275,7 +268,7 @@ class PosixEditor:
     def _directory(self, path: bytes) -> bytes | None:
         """Return the path without links of the directory at ``path``, None if something else or nothing is there."""
         try:
-            with self._root.use() as root, resolve(root, path, follow=True) as place:
+            with self.root.use() as root, resolve(root, path, follow=True) as place:
                 return place.source if kind_of(place.status) is Kind.DIRECTORY else None
         except Refused as refused:
             if refused.offence.code in (OffenceCode.MISSING, OffenceCode.LINK_DANGLING):
@@ -283,7 +276,7 @@ class PosixEditor:
             raise
 
     @contextmanager
-    def _spot(self, path: bytes) -> Iterator[_Spot]:
+    def spot(self, path: bytes) -> Iterator[Spot]:
         """Find the directory of a path, for an operation on its last name.
 
         Raises:
@@ -294,15 +287,15 @@ class PosixEditor:
         above, _, name = path.rpartition(b"/")
         if not name:
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
-        with self._root.use() as root, resolve(root, above, follow=True) as place:
+        with self.root.use() as root, resolve(root, above, follow=True) as place:
             if kind_of(place.status) is not Kind.DIRECTORY:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             if not place.source and name == RESERVED:
                 raise _reserved(path)
-            yield _Spot(place.directory, place.source, name)
+            yield Spot(place.directory, place.source, name)
 
     @contextmanager
-    def _told(self, *paths: bytes) -> Iterator[None]:
+    def telling(self, *paths: bytes) -> Iterator[None]:
         """Say what the file system or the resolver refuses in terms of the paths that were asked for."""
         try:
             yield
@@ -310,48 +303,6 @@ class PosixEditor:
             raise told(refused, paths) from refused
         except OSError as error:
             raise told_of(error, paths) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Upload:
-    """A ``StagedUpload``."""
-
-    editor: PosixEditor
-    session: bytes
-    staged: Staged
-    directory: int
-
-    @property
-    def offset(self) -> int:
-        return self.staged.offset
-
-    def cut(self) -> None:
-        self.staged.cut()
-
-    def write(self, data: memoryview, at: int) -> None:
-        with self.editor._told(self.session):
-            self.staged.write(data, at)
-
-    def commit(self, offset: int) -> None:
-        with self.editor._told(self.session):
-            self.staged.commit(offset)
-
-    def publish(self, path: bytes) -> None:
-        self.editor.publish(self.session, self.staged, self.directory, path)
-
-    def discard(self) -> None:
-        with self.editor._told(self.session), self.editor._root.use() as root:
-            os.unlink(self.session, dir_fd=self.directory)
-            Staging(root).tidy()
-
-
-def _sync(directory: int) -> None:
-    """Make what happened to the names of a directory durable."""
-    number = os.open(b".", _OPEN_DIRECTORY, dir_fd=directory)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def told(refused: Refused, paths: Sequence[bytes]) -> OperationRefused | PathOutside:

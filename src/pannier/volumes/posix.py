@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -27,12 +27,12 @@ from pannier.errors import (
     VolumeFailed,
     show,
 )
-from pannier.volumes.administration import disk_work, make_folder, measure, space
+from pannier.volumes.administration import disk_work, make_folder, measure, paths_of_folders, space
 from pannier.volumes.base import Found, Listing, Refused
 from pannier.volumes.confine import open_beneath, resolve, supported
 from pannier.volumes.descriptors import Descriptor
 from pannier.volumes.editing import PosixEditor, told_of
-from pannier.volumes.folders import folder_path
+from pannier.volumes.folders import folder_at, folder_path
 from pannier.volumes.hosts import DiskWork, Measure, Space
 from pannier.volumes.listings import batches, identities, reason, stat_of
 from pannier.volumes.ownership import OURS, Ownership
@@ -149,6 +149,13 @@ class PosixVolume:
     def editor(self, folder: FolderId) -> PosixEditor:
         return PosixEditor(self._open(self._path(folder), folder), self._ownership)
 
+    def folders(self) -> Iterator[FolderId]:
+        """See ``EditableVolume.folders``."""
+        with self._root.use() as root:
+            for path in paths_of_folders(root):
+                if (folder := folder_at(path)) is not None:
+                    yield folder
+
     @property
     def path(self) -> str:
         """See ``HostVolume.path``."""
@@ -223,6 +230,10 @@ class SingleFolderVolume(PosixVolume):
     ) -> None:
         super().__init__(name, root, id=id, clock_granularity=clock_granularity, ownership=ownership)
         self._folder_id = folder_id
+
+    @override
+    def folders(self) -> Iterator[FolderId]:
+        yield self._folder_id
 
     @override
     def _path(self, folder: FolderId) -> bytes:

@@ -15,7 +15,8 @@ _NOT_OFFERED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 def rename_new(source: bytes, target: bytes, *, src_dir_fd: int, dst_dir_fd: int) -> None:
     """Rename within a file system, atomically, unless something is at ``target``.
 
-    Where the file system cannot do both at once, it is looked first, then renamed: what comes in between is replaced.
+    Where the file system cannot do both at once, a file gets its new name as a second one, and then loses the first.
+    What takes no second name (a directory) is renamed after a look: what comes in between is replaced.
 
     Raises:
         FileExistsError: Something is there.
@@ -27,6 +28,15 @@ def rename_new(source: bytes, target: bytes, *, src_dir_fd: int, dst_dir_fd: int
         number = ctypes.get_errno()
         if number not in _NOT_OFFERED:
             raise OSError(number, os.strerror(number))
+    try:
+        os.link(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # a directory, or a file system without links
+        pass
+    else:
+        os.unlink(source, dir_fd=src_dir_fd)
+        return
     try:
         os.lstat(target, dir_fd=dst_dir_fd)
     except FileNotFoundError:

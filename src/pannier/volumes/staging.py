@@ -75,6 +75,10 @@ class Staged:
                 raise
         self._offset = offset
 
+    def note(self) -> bytes:
+        """Return what is written so far, of an upload whose content is not what its file holds."""
+        return os.pread(self._descriptor, self._offset, 0)
+
     def finish(self) -> None:
         """Take our marks off: the file is about to be a file like any other."""
         try:
@@ -99,6 +103,7 @@ class Staging:
         while True:
             try:
                 os.mkdir(RESERVED, 0o700, dir_fd=self._root)
+                sync(self._root)
             except FileExistsError:
                 pass
             try:
@@ -133,7 +138,7 @@ class Staging:
                 except BlockingIOError:
                     raise UploadLeaseHeld from None
                 status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode) or not _is_at(directory, session, status):
+                if not stat.S_ISREG(status.st_mode) or not is_at(directory, session, status):
                     raise UploadMissing  # it was finished while we opened it
                 if time.time() - status.st_mtime > lifetime:
                     os.unlink(session, dir_fd=directory)
@@ -156,10 +161,11 @@ class Staging:
                         try:
                             with self.open(name, lifetime):
                                 pass  # it goes when it is opened, if it is too old
-                        except (UploadMissing, UploadLeaseHeld):
-                            pass
+                        except (UploadMissing, UploadLeaseHeld, OSError):
+                            pass  # of an OSError the next collection hears again
         except UploadMissing:
-            pass
+            return
+        self.tidy()
 
     def _collect_removed(self, directory: int, name: bytes) -> None:
         try:
@@ -187,7 +193,17 @@ class Staging:
             os.close(directory)
 
 
-def _is_at(directory: int, name: bytes, status: os.stat_result) -> bool:
+def sync(directory: int) -> None:
+    """Make what happened to the names of a directory durable; ``O_PATH`` will do."""
+    number = os.open(b".", _DIRECTORY, dir_fd=directory)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def is_at(directory: int, name: bytes, status: os.stat_result) -> bool:
+    """Whether a name is that of the file of this status."""
     try:
         there = os.lstat(name, dir_fd=directory)
     except FileNotFoundError:

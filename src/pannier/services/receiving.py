@@ -1,0 +1,155 @@
+"""Bytes that come for an upload: gathered, written and synced in threads, in constant memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator
+
+from pannier.errors import LimitExceeded, UploadChecksumMismatch, UploadLeaseLost
+from pannier.protocol.tus import Checksum
+from pannier.streams.crc import crc32
+from pannier.streams.workers import Workers
+from pannier.volumes.base import StagedUpload
+
+LEASE = 30.0
+"""Seconds for which a writer holds an upload without sending anything (WIRE section 6.4)."""
+_GATHERED = 1024 * 1024
+_COMMITTED = 64 * 1024 * 1024
+"""Bytes after which an upload is made durable while more of it comes."""
+
+
+class Reception:
+    """The bytes of one request, on their way into an upload that it holds.
+
+    Args:
+        staged: The upload; it is cut to what is durable.
+        crc: The CRC-32 of what it holds, None if that is not known.
+        checksum: What the bytes are to come to; they count only if they do, and all of them.
+        lease: Seconds without a byte after which the upload is given up.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        staged: StagedUpload,
+        *,
+        crc: int | None,
+        checksum: Checksum | None = None,
+        lease: float = LEASE,
+    ) -> None:
+        self._workers, self._staged, self._lease = workers, staged, lease
+        self._at = self._committed = staged.offset
+        self._checksum, self._digest = checksum, None if checksum is None else _Digest(checksum.algorithm)
+        self._crc = crc
+
+    async def take(self, data: AsyncIterable[bytes], size: int) -> int:
+        """Write what comes, and return where the upload is: everything before that is durable.
+
+        Whatever ends it early, what came until then stays, unless a checksum was to vouch for it.
+
+        Args:
+            size: Bytes of the whole upload; no more are taken.
+
+        Raises:
+            LimitExceeded: More came; nothing beyond what was durable before it did is kept.
+            UploadLeaseLost: Nothing came for too long.
+            UploadChecksumMismatch: The bytes are others than were meant; none is kept.
+            StorageFull, OperationRefused, VolumeFailed: As they say.
+        """
+        gathered = bytearray()
+        try:
+            async for piece in patiently(data, self._lease):
+                gathered += piece
+                if self._at + len(gathered) > size:
+                    measured, gathered = self._at + len(gathered), bytearray()
+                    raise too_much(size, measured)
+                if len(gathered) >= _GATHERED:
+                    full, gathered = gathered, bytearray()
+                    await self._workers.run(self._write, full)
+                if self._at - self._committed >= _COMMITTED and self._checksum is None:
+                    await self._workers.run(self._commit)
+            if self._checksum is not None:
+                await self._workers.run(self._write, gathered)
+                gathered = bytearray()
+                self._compare()
+                self._checksum = None  # they are what was meant
+        finally:
+            await self._workers.surely(self._end, gathered)
+        return self._at
+
+    def crc(self, offset: int) -> int | None:
+        """Return the CRC-32 of the upload's first ``offset`` bytes, if it is known."""
+        return self._crc if offset == self._at else None
+
+    def _compare(self) -> None:
+        assert self._checksum is not None
+        assert self._digest is not None
+        if self._digest.value() != self._checksum.digest:
+            raise UploadChecksumMismatch(self._checksum.algorithm)
+
+    def _write(self, data: bytearray) -> None:
+        self._staged.write(memoryview(data), self._at)
+        self._at += len(data)
+        if self._crc is not None:
+            self._crc = crc32(memoryview(data), self._crc)
+        if self._digest is not None:
+            self._digest.add(data)
+
+    def _commit(self) -> None:
+        self._staged.commit(self._at)
+        self._committed = self._at
+
+    def _end(self, rest: bytearray) -> None:
+        """Make durable what came, or drop what is not vouched for."""
+        if self._checksum is not None:
+            self._staged.cut()
+            self._at, self._crc = self._committed, None
+            return
+        if rest:
+            self._write(rest)
+        if self._at > self._committed:
+            self._commit()
+        self._staged.cut()  # of a piece that did not fit, some may have been written
+
+
+class _Digest:
+    """A checksum that is being computed."""
+
+    def __init__(self, algorithm: str) -> None:
+        self._crc = 0
+        self._hash = None if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
+
+    def add(self, data: bytearray) -> None:
+        if self._hash is None:
+            self._crc = crc32(memoryview(data), self._crc)
+        else:
+            self._hash.update(data)
+
+    def value(self) -> bytes:
+        return self._crc.to_bytes(4, "big") if self._hash is None else self._hash.digest()
+
+
+async def patiently(data: AsyncIterable[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """Give the pieces, as long as each comes in time: a client that went without a word must not keep its upload.
+
+    Raises:
+        UploadLeaseLost: One did not.
+    """
+    pieces = aiter(data)
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise UploadLeaseLost from None
+        yield piece
+
+
+def too_much(size: int, measured: int) -> LimitExceeded:
+    """Return the error of more bytes than an upload has."""
+    return LimitExceeded(
+        "bytes of the upload", measured=measured, limit=size, setting="none: its size when the token was minted"
+    )
