@@ -4,7 +4,7 @@
 #   tests/tools.sh           everything
 #   tests/tools.sh python    only what `make` needs to create its virtual environment
 #
-# Installs what is missing with apt (as root, or with sudo), then the Node reader's packages. A tool that is still
+# Installs what is missing with apt (as root, or with sudo), then the packages of Node. A tool that is still
 # missing afterwards is a failure: a test never skips because of one. Says nothing and takes no time when all is there.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -96,8 +96,8 @@ if [ -n "$wanted" ]; then
 fi
 [ "$group" = all ] || exit 0
 
-# The Node reader, exactly as its lock file says. The copy of the lock is made last, so it means "complete".
-cd readers
+# Packages of Node, exactly as its lock file says. The copy of the lock is made last, so it means "complete".
+cd node
 stamp=node_modules/.installed-lock
 exec 9<. # one at a time, if several test runs start together
 flock 9

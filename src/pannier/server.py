@@ -170,6 +170,7 @@ class Server:
             editing,
             keys,
             upload_checksums,
+            state,
             largest=settings.storage_proxy.max_upload_size,
             session_expire=settings.storage_proxy.session_expire,
         )

@@ -35,6 +35,7 @@ from typing import IO, Literal, Protocol
 __all__ = ["READERS", "TAR_READERS", "Member", "Reader", "ReaderFailed"]
 
 _HERE = Path(__file__).resolve().parent
+_NODE = _HERE.parent / "node"
 _CHUNK = 1 << 20
 
 
@@ -427,9 +428,9 @@ def _java_classes() -> Path:
 
 
 def _yauzl() -> list[str | Path]:
-    if not (_HERE / "node_modules" / "yauzl").is_dir():
+    if not (_NODE / "node_modules" / "yauzl").is_dir():
         raise ReaderFailed("yauzl is not installed: run tests/tools.sh")
-    return [_program("node"), _HERE / "read_yauzl.mjs"]
+    return [_program("node"), _NODE / "read_yauzl.mjs"]
 
 
 def _unix_time(extra: bytes) -> int | None:

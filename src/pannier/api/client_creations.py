@@ -86,9 +86,7 @@ class ClientCreations:
         if (refused := _other_version(headers.parsed, context)) is not None:
             return refused
         grant = self._uploads.admit(query.parsed.token)
-        offset = self._uploads.finished(grant)
-        if offset is None:
-            offset = await self._uploads.offset(grant)
+        offset = await self._uploads.progress(grant)
         said = {"Upload-Metadata": grant.metadata} if grant.metadata else {}
         return ApiResponse(headers={**_told(grant, Taken(offset)), **said})
 

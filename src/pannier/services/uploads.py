@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 
 from pannier.dto.downloads import TokenReply
 from pannier.dto.paths import to_text
@@ -15,8 +14,10 @@ from pannier.errors import (
     InvalidRequest,
     LimitExceeded,
     PathOutside,
+    StateUnavailable,
     TargetExists,
     TokenClaimsInvalid,
+    UploadMissing,
     UploadOffsetMismatch,
 )
 from pannier.protocol.tus import Checksum, metadata
@@ -25,12 +26,14 @@ from pannier.services.places import Places, inside
 from pannier.services.receiving import LEASE, Reception, patiently, too_much
 from pannier.services.upload_checksums import UploadChecksums
 from pannier.services.upload_grants import LIFETIME, Begun, Lease, Taken, UploadGrant, editor_of
+from pannier.state.base import SessionStore
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.tokens import PydanticJWT
 from pannier.volumes.base import Published, StagedUpload
 
-_MOST_FINISHED = 16_384
+_GRACE = 24 * 3600
+"""Seconds that it is known of an upload that it was finished, after its token."""
 
 Room = Callable[[Place, int], Awaitable[None]]
 """Asked before bytes come, so many, for a place; raises ``StorageFull`` or ``QuotaExceeded`` where they may not."""
@@ -46,6 +49,7 @@ class Uploads:
     Args:
         workers: Threads that wait for storage.
         checksums: What learns the checksums of what was uploaded.
+        sessions: What remembers which uploads were finished.
         largest: Most bytes of one upload.
         session_expire: Seconds that a token lives.
         room: Asked whether an upload may take so many bytes.
@@ -58,6 +62,7 @@ class Uploads:
         workers: Workers,
         keys: PydanticJWT,
         checksums: UploadChecksums,
+        sessions: SessionStore,
         *,
         largest: int,
         session_expire: float,
@@ -65,8 +70,8 @@ class Uploads:
         lease: float = LEASE,
     ) -> None:
         self._places, self._workers, self._keys, self._checksums = places, workers, keys, checksums
+        self._sessions = sessions
         self.largest, self._session_expire, self._room, self._lease = largest, session_expire, room, lease
-        self._finished: OrderedDict[bytes, int] = OrderedDict()
 
     async def mint(self, request: UploadTokenRequest) -> TokenReply:
         """Begin an upload, and return a token for it; or, with ``multiple``, return one that begins uploads.
@@ -168,12 +173,8 @@ class Uploads:
             await self._workers.run(_stage, grant)
         else:
             await self._workers.run(place_empty, grant, grant.conflict)
-            self._finish(grant)
+            await self._finish(grant)
         return Begun(grant, self._keys.issue(data))
-
-    def finished(self, grant: UploadGrant) -> int | None:
-        """Return the size of an upload that was finished lately: its client may not have heard of it."""
-        return self._finished.get(grant.session)
 
     async def offset(self, grant: UploadGrant) -> int:
         """Return how many bytes are durable. One that is whole, but was cut off before it appeared, appears now.
@@ -190,6 +191,19 @@ class Uploads:
             if staged.offset == grant.size:
                 await self._publish(grant, staged, None)
             return staged.offset
+
+    async def progress(self, grant: UploadGrant) -> int:
+        """Return the same as ``offset``; of an upload that was finished lately its size: its client may not know.
+
+        Raises:
+            UploadMissing, UploadLeaseHeld, TargetExists, StateUnavailable: As ``offset``, and as it says.
+        """
+        try:
+            return await self.offset(grant)
+        except UploadMissing:
+            if await self._sessions.pinned(_finish_of(grant), certain=True) == str(grant.size):
+                return grant.size
+            raise
 
     async def append(
         self,
@@ -248,6 +262,8 @@ class Uploads:
             UploadMissing, UploadLeaseHeld: As ``offset``.
         """
         async with self._taken(grant) as staged:
+            if staged.offset == grant.size:
+                await self._unfinish(grant)
             await self._workers.run(staged.discard)
             self._checksums.at(grant.session, -1)
 
@@ -263,15 +279,23 @@ class Uploads:
         await self._room(grant.place, grant.size)
 
     async def _publish(self, grant: UploadGrant, staged: StagedUpload, crc: int | None) -> Published:
-        published = await self._workers.run(staged.publish, grant.path, grant.conflict)
-        self._finish(grant)
+        await self._finish(grant)  # before: a crash right after the file appears must not leave its client in doubt
+        try:
+            published = await self._workers.run(staged.publish, grant.path, grant.conflict)
+        except TargetExists:
+            await self._unfinish(grant)
+            raise
         self._checksums.learn(grant.place, published, crc)
         return published
 
-    def _finish(self, grant: UploadGrant) -> None:
-        self._finished[grant.session] = grant.size
-        if len(self._finished) > _MOST_FINISHED:
-            self._finished.popitem(last=False)
+    async def _finish(self, grant: UploadGrant) -> None:
+        """Remember that an upload is finished, for when it is not there any more; without a memory it goes on too."""
+        with suppress(StateUnavailable):
+            await self._sessions.pin(_finish_of(grant), str(grant.size), grant.expires + _GRACE)
+
+    async def _unfinish(self, grant: UploadGrant) -> None:
+        with suppress(StateUnavailable):
+            await self._sessions.withdraw(_finish_of(grant), grant.expires + _GRACE)
 
     @asynccontextmanager
     async def _taken(self, grant: UploadGrant) -> AsyncIterator[StagedUpload]:
@@ -281,6 +305,10 @@ class Uploads:
             yield await self._workers.run(lease.take)
         finally:
             await self._workers.surely(lease.give_back)
+
+
+def _finish_of(grant: UploadGrant) -> str:
+    return f"upload:{grant.session.decode('ascii')}"
 
 
 def _look(place: Place) -> None:
