@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +17,23 @@ from pathlib import Path
 from typing import Any, Self
 
 
+def low_port() -> int:
+    """Return a free port that the system gives to no client.
+
+    Whoever tries a port of this host again and again while nobody listens may be given that port for his own end, be
+    connected to himself, and keep the server from listening there.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)  # not the same in each process of the tests
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
 class Pannier:
     """A running ``pannier serve`` over one folder; a context manager that ends it.
 
@@ -22,15 +41,22 @@ class Pannier:
         folder: The directory it serves.
         state: Its state folder: the same one again is a restart.
         toml: Further settings, as the text of a TOML file (``[archive]``, ``[limits]``, …).
+        port: Where it listens for clients; 0: where the system says, then always there.
         program: What is run instead of ``python -m pannier`` (tests that slow a volume down start a script of theirs).
     """
 
     def __init__(
-        self, folder: Path, state: Path, *, toml: str = "", program: Sequence[str] = ("-m", "pannier")
+        self,
+        folder: Path,
+        state: Path,
+        *,
+        toml: str = "",
+        port: int = 0,
+        program: Sequence[str] = ("-m", "pannier"),
     ) -> None:
         self.folder, self.state, self._toml, self._program = folder, state, toml, program
         self.log = state.parent / f"{state.name}.log"
-        self._port = 0
+        self._port = port
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ new Upload(createReadStream(file), {
   ...began,
   chunkSize: Number(chunk),
   retryDelays: Array(300).fill(200),
-  onShouldRetry: () => true,
+  onShouldRetry: (error) => error.originalResponse?.getStatus() !== 404, // which is final: finished, or never there
   onSuccess: () => process.exit(0),
   onError: (error) => {
     console.error(String(error));
