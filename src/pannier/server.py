@@ -28,6 +28,7 @@ from pannier.api.manager_archives import ManagerArchives
 from pannier.api.manager_downloads import ManagerDownloads
 from pannier.api.manager_files import ManagerFiles
 from pannier.api.manager_folders import ManagerFolders
+from pannier.api.manager_quotas import ManagerQuotas
 from pannier.api.manager_uploads import ManagerUploads
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
@@ -44,6 +45,7 @@ from pannier.services.folders import Folders, Mounted
 from pannier.services.places import Places
 from pannier.services.planning import Plans, PlanSettings
 from pannier.services.progress import WalkLimits
+from pannier.services.quotas import Quotas
 from pannier.services.upload_checksums import UploadChecksums
 from pannier.services.upload_grants import LIFETIME
 from pannier.services.uploads import Uploads
@@ -160,6 +162,8 @@ class Server:
         proxy = settings.storage_proxy
         mounted = {name: Mounted(volume.backend, volume.fsprefix) for name, volume in settings.volume.items()}
         folders = Folders(places, mounted, editing, make_scopes=proxy.allow_auto_quota_scope_creation)
+        quotas = Quotas(places, editing)
+        push(quotas.close)
         upload_checksums = UploadChecksums(editing, checksums)
         push(upload_checksums.close)
         collecting = Collecting(places, editing, lifetime=LIFETIME)
@@ -173,6 +177,7 @@ class Server:
             state,
             largest=settings.storage_proxy.max_upload_size,
             session_expire=settings.storage_proxy.session_expire,
+            quotas=quotas,
         )
         downloads = Downloads(
             places,
@@ -182,7 +187,7 @@ class Server:
             session_expire=settings.storage_proxy.session_expire,
             quiet_after_ns=quiet_after_ns,
         )
-        files = Files(places, editing, settings.storage_proxy.scandir_limit)
+        files = Files(places, editing, quotas, settings.storage_proxy.scandir_limit)
         archives = Archives(
             places=places,
             plans=plans,
@@ -214,6 +219,7 @@ class Server:
             [
                 ManagerArchives(archives, limits.max_selection_body),
                 ManagerFolders(folders),
+                ManagerQuotas(quotas),
                 ManagerFiles(files),
                 ManagerDownloads(downloads, client_streams),
                 ManagerUploads(uploads),

@@ -32,11 +32,20 @@ class FolderRequest(VolumeRequest):
     vfid: FolderId
 
 
+class FolderOptions(BaseModel):
+    """What is said of a new folder; other keys are for other storage systems."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    initial_max_size_for_quota_scope: int | None = None
+    """Bytes, for a scope that is made with the folder; none where it is not positive."""
+
+
 class CreateFolderRequest(FolderRequest):
     """``POST /folder/create``; ``mode`` are the permissions of the folder, null for the default."""
 
     mode: Annotated[int, Field(ge=0, le=0o7777)] | None = FOLDER_MODE
-    options: dict[str, Any] | None = None
+    options: FolderOptions | None = None
 
 
 class MountRequest(FolderRequest):

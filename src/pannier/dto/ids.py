@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, LiteralString
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -47,6 +47,14 @@ class QuotaScope:
             raise ValueError("a quota scope reads user:<uuid> or project:<uuid>")
         return cls(ScopeKind(kind), _uuid(owner))
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return _as_text(cls, "quota_scope", "a quota scope is a string that reads user:<uuid> or project:<uuid>")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "maxLength": _LONGEST, "examples": [_EXAMPLE.partition("/")[0]]}
+
 
 @dataclass(frozen=True, slots=True)
 class FolderId:
@@ -73,21 +81,27 @@ class FolderId:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def validate(value: object) -> FolderId:
-            if isinstance(value, cls):
-                return value
-            if not isinstance(value, str) or len(value) > _LONGEST:
-                raise PydanticCustomError("folder_id", "a folder id is a string that reads <scope>/<uuid> or <uuid>")
-            return cls.parse(value)
-
-        return core_schema.no_info_plain_validator_function(
-            validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(str, return_schema=core_schema.str_schema()),
-        )
+        return _as_text(cls, "folder_id", "a folder id is a string that reads <scope>/<uuid> or <uuid>")
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "maxLength": _LONGEST, "examples": [_EXAMPLE]}
+
+
+def _as_text(id: type[QuotaScope] | type[FolderId], kind: LiteralString, form: LiteralString) -> CoreSchema:
+    """Return the schema of an id that is its text in JSON."""
+
+    def validate(value: object) -> QuotaScope | FolderId:
+        if isinstance(value, id):
+            return value
+        if not isinstance(value, str) or len(value) > _LONGEST:
+            raise PydanticCustomError(kind, form)
+        return id.parse(value)
+
+    return core_schema.no_info_plain_validator_function(
+        validate,
+        serialization=core_schema.plain_serializer_function_ser_schema(str, return_schema=core_schema.str_schema()),
+    )
 
 
 def _uuid(text: str) -> uuid.UUID:

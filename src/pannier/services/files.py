@@ -30,6 +30,7 @@ from pannier.dto.folders import FolderRequest
 from pannier.dto.paths import to_bytes, to_text
 from pannier.errors import OperationRefused, OperationUnsupported, RequestRejected, VolumeFailed
 from pannier.services.places import Places, inside
+from pannier.services.quotas import Quotas
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.volumes.base import EditableVolume, FolderEditor, Seen
@@ -47,11 +48,12 @@ class Files:
 
     Args:
         workers: Threads for calls that wait for storage.
+        quotas: What is told that there may be more room.
         most_listed: Most items of one listing; 0: no limit.
     """
 
-    def __init__(self, places: Places, workers: Workers, most_listed: int) -> None:
-        self._places, self._workers, self._most_listed = places, workers, most_listed
+    def __init__(self, places: Places, workers: Workers, quotas: Quotas, most_listed: int) -> None:
+        self._places, self._workers, self._quotas, self._most_listed = places, workers, quotas, most_listed
 
     async def make_directories(self, request: MkdirRequest) -> MkdirReply:
         """Make directories one after the other; what cannot be made is told beside what was.
@@ -103,6 +105,7 @@ class Files:
         await self._workers.run(_check_deletable, place, paths, request.recursive)
         for path in paths:
             await self._workers.run(_edit, place, methodcaller("remove", path))
+        self._quotas.freed(place)
 
     async def _edit(self, request: FolderRequest, work: Callable[[FolderEditor], None]) -> None:
         await self._workers.run(_edit, self._places.place(request.volume, request.vfid), work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,12 +17,19 @@ from pannier.dto.folders import (
     UsedBytesReply,
 )
 from pannier.dto.volumes import Metric, MetricReply, SpaceReply, VolumeInfo, VolumesReply
-from pannier.errors import FileMissing, InvalidRequest, OperationUnsupported, PathOutside, VolumeFailed
+from pannier.errors import (
+    FileMissing,
+    InvalidRequest,
+    OperationUnsupported,
+    PathOutside,
+    QuotaScopeExists,
+    VolumeFailed,
+)
 from pannier.services.places import Places, inside
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Refused, Volume
-from pannier.volumes.hosts import HostVolume, Measure
+from pannier.volumes.hosts import HostVolume, Measure, ScopedVolume
 
 _PATIENCE = 30.0
 """Seconds that counting a folder may take (WIRE section 4)."""
@@ -97,8 +105,12 @@ class Folders:
             VolumeFailed: As they say.
         """
         volume = _host(self._places.volume(request.volume))
-        if request.vfid.scope is None:
+        if (scope := request.vfid.scope) is None:
             raise InvalidRequest("vfid", "a new folder needs a quota scope: <scope>/<uuid>")
+        limit = request.options.initial_max_size_for_quota_scope if request.options else None
+        if limit is not None and limit > 0 and self._make_scopes and isinstance(volume, ScopedVolume):
+            with suppress(QuotaScopeExists):  # which has its limit, or none, already
+                await self._workers.run(volume.make_scope, scope, limit)
         mode = FOLDER_MODE if request.mode is None else request.mode
         await self._workers.run(volume.make_folder, request.vfid, mode, make_scope=self._make_scopes)
 

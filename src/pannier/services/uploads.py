@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 
 from pannier.dto.downloads import TokenReply
@@ -23,6 +23,7 @@ from pannier.errors import (
 from pannier.protocol.tus import Checksum, metadata
 from pannier.services.empty_uploads import place_early, place_empty, place_late
 from pannier.services.places import Places, inside
+from pannier.services.quotas import Quotas
 from pannier.services.receiving import LEASE, Reception, patiently, too_much
 from pannier.services.upload_checksums import UploadChecksums
 from pannier.services.upload_grants import LIFETIME, Begun, Lease, Taken, UploadGrant, editor_of
@@ -35,13 +36,6 @@ from pannier.volumes.base import Published, StagedUpload
 _GRACE = 24 * 3600
 """Seconds that it is known of an upload that it was finished, after its token."""
 
-Room = Callable[[Place, int], Awaitable[None]]
-"""Asked before bytes come, so many, for a place; raises ``StorageFull`` or ``QuotaExceeded`` where they may not."""
-
-
-async def _boundless(place: Place, size: int) -> None:
-    """There is room for everything."""
-
 
 class Uploads:
     """Uploads into the folders of the configured volumes.
@@ -52,7 +46,7 @@ class Uploads:
         sessions: What remembers which uploads were finished.
         largest: Most bytes of one upload.
         session_expire: Seconds that a token lives.
-        room: Asked whether an upload may take so many bytes.
+        quotas: What limits how much may come.
         lease: Seconds for which a silent client keeps an upload to itself.
     """
 
@@ -66,12 +60,12 @@ class Uploads:
         *,
         largest: int,
         session_expire: float,
-        room: Room = _boundless,
+        quotas: Quotas,
         lease: float = LEASE,
     ) -> None:
         self._places, self._workers, self._keys, self._checksums = places, workers, keys, checksums
         self._sessions = sessions
-        self.largest, self._session_expire, self._room, self._lease = largest, session_expire, room, lease
+        self.largest, self._session_expire, self._quotas, self._lease = largest, session_expire, quotas, lease
 
     async def mint(self, request: UploadTokenRequest) -> TokenReply:
         """Begin an upload, and return a token for it; or, with ``multiple``, return one that begins uploads.
@@ -243,14 +237,15 @@ class Uploads:
                 await self._workers.run(place_late, grant, staged)
                 await self._workers.run(staged.discard)
                 return Taken(0, grant.path)
-            await self._room(grant.place, grant.size - at)
-            await self._workers.run(staged.cut)
-            crc = self._checksums.at(grant.session, at)
-            reception = Reception(self._workers, staged, crc=crc, checksum=checksum, lease=self._lease)
-            try:
-                at = await reception.take(data, grant.size)
-            finally:
-                self._checksums.put(grant.session, staged.offset, reception.crc(staged.offset))
+            async with self._quotas.claim(grant.place, grant.size - at) as claim:
+                await self._workers.run(staged.cut)
+                crc = self._checksums.at(grant.session, at)
+                reception = Reception(self._workers, staged, crc=crc, checksum=checksum, lease=self._lease)
+                try:
+                    at = await reception.take(data, grant.size)
+                finally:
+                    claim.written = max(0, staged.offset - offset)
+                    self._checksums.put(grant.session, staged.offset, reception.crc(staged.offset))
             if at < grant.size:
                 return Taken(at)
             return Taken(at, (await self._publish(grant, staged, self._checksums.at(grant.session, at))).path)
@@ -265,6 +260,7 @@ class Uploads:
             if staged.offset == grant.size:
                 await self._unfinish(grant)
             await self._workers.run(staged.discard)
+            self._quotas.freed(grant.place)
             self._checksums.at(grant.session, -1)
 
     def _grant(self, data: UploadTokenData, place: Place, path: bytes) -> UploadGrant:
@@ -276,7 +272,7 @@ class Uploads:
             raise LimitExceeded(
                 "bytes of the upload", measured=grant.size, limit=self.largest, setting="storage-proxy.max-upload-size"
             )
-        await self._room(grant.place, grant.size)
+        await self._quotas.check(grant.place, grant.size)
 
     async def _publish(self, grant: UploadGrant, staged: StagedUpload, crc: int | None) -> Published:
         await self._finish(grant)  # before: a crash right after the file appears must not leave its client in doubt
@@ -285,6 +281,7 @@ class Uploads:
         except TargetExists:
             await self._unfinish(grant)
             raise
+        self._quotas.freed(grant.place)  # of what it replaced
         self._checksums.learn(grant.place, published, crc)
         return published
 

@@ -6,8 +6,7 @@ import errno
 import os
 import re
 import stat
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pannier.volumes.confine import open_beneath
@@ -76,19 +75,18 @@ def _make(directory: int, name: bytes, mode: int, ownership: Ownership, *, exist
         os.close(here)
 
 
-def measure(root: int, seconds: float) -> Measure | None:
-    """Count everything below a folder's root, links not followed; None if that takes too long.
+def measure(root: int, going_on: Callable[[], bool]) -> Measure | None:
+    """Count everything below a folder's root, links not followed; None if it is not to go on until the end.
 
     What may not be looked at counts as far as it can be seen.
     """
-    until = time.monotonic() + seconds
     entries = size = allocated = 0
     seen: set[tuple[int, int]] = set()
     waiting = [b""]
     while waiting:
         above = waiting.pop()
         for name, status in _things(root, above):
-            if time.monotonic() > until:
+            if not going_on():
                 return None
             entries += 1
             if stat.S_ISDIR(status.st_mode):

@@ -17,9 +17,13 @@ def folder_path(folder: FolderId) -> bytes:
     """
     digits = folder.folder.hex
     names = [digits[:2], digits[2:4], digits[4:]]
-    if folder.scope is not None:
-        names.insert(0, folder.scope.owner.hex)
-    return "/".join(names).encode("ascii")
+    path = "/".join(names).encode("ascii")
+    return path if folder.scope is None else b"%b/%b" % (scope_path(folder.scope), path)
+
+
+def scope_path(scope: QuotaScope) -> bytes:
+    """Return where the folders of a quota scope lie, relative to the volume's root."""
+    return scope.owner.hex.encode("ascii")
 
 
 def folder_at(path: str) -> FolderId | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from pannier.dto.ids import FolderId
+from pannier.dto.ids import FolderId, QuotaScope
 from pannier.volumes.base import EditableVolume
 
 
@@ -70,3 +71,29 @@ class HostVolume(EditableVolume, Protocol):
 
     def disk_work(self) -> DiskWork:
         """Return what its device did."""
+
+
+@runtime_checkable
+class ScopedVolume(Protocol):
+    """A volume whose folders belong to quota scopes, each with a limit of its own. Everything here blocks.
+
+    ``limit`` is in bytes, None is none. Errors of all: ``QuotaScopeMissing`` where the scope is not there,
+    ``OperationUnsupported`` where the volume is one folder itself, ``OperationRefused``, ``StorageFull``,
+    ``VolumeFailed``.
+    """
+
+    def make_scope(self, scope: QuotaScope, limit: int | None) -> None:
+        """Make a scope with its limit, both at once and durably.
+
+        Raises:
+            QuotaScopeExists: It is there.
+        """
+
+    def scope_limit(self, scope: QuotaScope) -> int | None:
+        """Return the limit as it is on the volume now."""
+
+    def set_scope_limit(self, scope: QuotaScope, limit: int | None) -> None:
+        """Set the limit, or take it away, durably."""
+
+    def measure_scope(self, scope: QuotaScope, going_on: Callable[[], bool]) -> Measure | None:
+        """Count all that is in a scope; None when ``going_on`` says no, which is asked at each thing."""

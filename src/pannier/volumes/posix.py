@@ -10,19 +10,20 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from typing_extensions import override
 
-from pannier.dto.ids import FolderId
+from pannier.dto.ids import FolderId, QuotaScope
 from pannier.errors import (
     FolderExists,
     FolderMissing,
     Offence,
     OffenceCode,
     OperationUnsupported,
+    QuotaScopeExists,
     QuotaScopeMissing,
     VolumeFailed,
     show,
@@ -32,10 +33,11 @@ from pannier.volumes.base import Found, Listing, Refused
 from pannier.volumes.confine import open_beneath, resolve, supported
 from pannier.volumes.descriptors import Descriptor
 from pannier.volumes.editing import PosixEditor, told_of
-from pannier.volumes.folders import folder_at, folder_path
+from pannier.volumes.folders import folder_at, folder_path, scope_path
 from pannier.volumes.hosts import DiskWork, Measure, Space
 from pannier.volumes.listings import batches, identities, reason, stat_of
 from pannier.volumes.ownership import OURS, Ownership
+from pannier.volumes.scopes import limit_of, make_scope, measure_scope, set_limit
 from pannier.volumes.sources import ENTER, READ, PosixSource, PosixWholeReader, not_opened
 from pannier.volumes.specs import VolumeSpec
 
@@ -185,7 +187,31 @@ class PosixVolume:
     def measure(self, folder: FolderId, seconds: float) -> Measure | None:
         """See ``HostVolume.measure``."""
         with closing(self._open(self._path(folder), folder)) as opened, opened.use() as root:
-            return measure(root, seconds)
+            until = time.monotonic() + seconds
+            return measure(root, lambda: time.monotonic() <= until)
+
+    def make_scope(self, scope: QuotaScope, limit: int | None) -> None:
+        """See ``ScopedVolume.make_scope``."""
+        try:
+            with self._scope(scope) as (root, name):
+                make_scope(root, name, self._ownership, limit)
+        except FileExistsError as error:
+            raise QuotaScopeExists(str(scope)) from error
+
+    def scope_limit(self, scope: QuotaScope) -> int | None:
+        """See ``ScopedVolume.scope_limit``."""
+        with self._scope(scope) as (root, name):
+            return limit_of(root, name)
+
+    def set_scope_limit(self, scope: QuotaScope, limit: int | None) -> None:
+        """See ``ScopedVolume.set_scope_limit``."""
+        with self._scope(scope) as (root, name):
+            set_limit(root, name, limit)
+
+    def measure_scope(self, scope: QuotaScope, going_on: Callable[[], bool]) -> Measure | None:
+        """See ``ScopedVolume.measure_scope``."""
+        with self._scope(scope) as (root, name):
+            return measure_scope(root, name, going_on)
 
     def space(self) -> Space:
         """See ``HostVolume.space``."""
@@ -204,6 +230,20 @@ class PosixVolume:
     def _path(self, folder: FolderId) -> bytes:
         """Return where a folder is, relative to the volume's root."""
         return folder_path(folder)
+
+    @contextmanager
+    def _scope(self, scope: QuotaScope) -> Iterator[tuple[int, bytes]]:
+        """Give the root and the name of a scope below it, and say what goes wrong in terms of the scope."""
+        name = scope_path(scope)
+        try:
+            with self._root.use() as root:
+                yield root, name
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno in _GONE or error.errno in _NOT_A_DIRECTORY:
+                raise QuotaScopeMissing(str(scope)) from error
+            raise told_of(error, [name]) from error
 
     def _open(self, source: bytes, folder: FolderId) -> Descriptor:
         try:
@@ -234,6 +274,12 @@ class SingleFolderVolume(PosixVolume):
     @override
     def folders(self) -> Iterator[FolderId]:
         yield self._folder_id
+
+    @override
+    @contextmanager
+    def _scope(self, scope: QuotaScope) -> Iterator[tuple[int, bytes]]:
+        raise OperationUnsupported("this volume is one folder itself; it has no quota scopes")
+        yield  # makes it the generator that it has to be
 
     @override
     def _path(self, folder: FolderId) -> bytes:
