@@ -126,7 +126,7 @@ async def test_what_a_token_of_others_opens(folder: Disk, claims: dict[str, Any]
 @pytest.mark.parametrize(
     ("algorithm", "more"),
     [("none", {}), ("HS512", {}), ("HS256", {"nbf": int(time.time()) + 3600}), ("HS256", {"exp": None})],
-    ids=str,
+    ids=["no-signature", "other-algorithm", "not-yet", "no-end"],
 )
 async def test_what_made_500_upstream_is_refused(folder: Disk, algorithm: str, more: dict[str, Any]) -> None:
     wire = jwt.decode(token(), KEY, algorithms=["HS256"]) | more
