@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -n auto
 
-.PHONY: help run test test-all bench lint types fix lock clean
+.PHONY: help run test test-all bench lint types fix openapi lock clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ types: $(READY) ## mypy, strict, tests included
 fix: $(READY) ## repair what lint can repair
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+openapi: $(READY) ## write docs/openapi again, after a change of a route or model
+	@$(BIN)/python docs/openapi/make.py
 
 lock: ## make requirements.lock again, with the newest versions that pyproject.toml allows
 	@[ -x $(BIN)/uv ] || { $(PYTHON) -m venv $(VENV) && $(PIP) install uv; }

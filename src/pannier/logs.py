@@ -35,6 +35,7 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 def configure(level: Literal["debug", "info", "warning", "error"], form: Literal["auto", "json", "text"]) -> None:
     """Send the process's log to stderr. ``auto``: text on a terminal, JSON otherwise."""
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,  # the number of the request, where there is one
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

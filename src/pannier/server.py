@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from pannier import logs
+from pannier import __version__, logs, metrics
 from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
 from pannier.api.client_archives import ClientArchives
@@ -31,6 +31,7 @@ from pannier.api.manager_folders import ManagerFolders
 from pannier.api.manager_quotas import ManagerQuotas
 from pannier.api.manager_uploads import ManagerUploads
 from pannier.api.middlewares import Drain
+from pannier.api.requests import Network
 from pannier.api.streaming import Streaming
 from pannier.config import Address, Settings
 from pannier.config.settings import ArchiveSettings, ListenerSettings
@@ -42,10 +43,12 @@ from pannier.services.collecting import Collecting
 from pannier.services.downloads import Downloads
 from pannier.services.files import Files
 from pannier.services.folders import Folders, Mounted
+from pannier.services.orders import PlanSettings
 from pannier.services.places import Places
-from pannier.services.planning import Plans, PlanSettings
+from pannier.services.planning import Plans
 from pannier.services.progress import WalkLimits
 from pannier.services.quotas import Quotas
+from pannier.services.readiness import Readiness
 from pannier.services.upload_checksums import UploadChecksums
 from pannier.services.upload_grants import LIFETIME
 from pannier.services.uploads import Uploads
@@ -123,7 +126,7 @@ class Server:
 
     async def drain(self, seconds: float) -> None:
         """Refuse new work, and wait until what runs has finished, ``seconds`` at most."""
-        self._drain.draining = True
+        self._drain.begin()
         if not await self._drain.wait_idle(seconds):
             _log.warning("cut off what was still running", requests=self._drain.running)
 
@@ -133,6 +136,7 @@ class Server:
 
     async def _start(self) -> Listening:
         settings, push = self._settings, self._parts.push_async_callback
+        metrics.tell_build(__version__)
         state = SqliteState(settings.state.path / STATE_FILE)
         push(state.close)
         await state.open()
@@ -199,6 +203,8 @@ class Server:
             session_expire=settings.storage_proxy.session_expire,
         )
 
+        readiness = Readiness.of(state.check, self._volumes)
+        push(readiness.close)
         client, manager = settings.api.client, settings.api.manager
         face = ClientFace(client.path_prefix, client.trusted_proxies, client.cors_origins)
         limits = settings.limits
@@ -226,18 +232,29 @@ class Server:
             ],
             self._drain,
             manager.secret.get_secret_value(),
+            readiness,
         )
-        client_url = await self._listen(client_app, "api.client.service-addr", client.service_addr, client)
+        client_url = await self._listen(
+            client_app, "api.client.service-addr", client.service_addr, client, client.trusted_proxies
+        )
         manager_url = await self._listen(manager_app, "api.manager.service-addr", manager.service_addr, manager)
         internal_url = None
         if self._internal:
-            app = internal_application([], self._drain)
+            app = internal_application([], self._drain, readiness)
             internal_url = await self._listen(app, "api.manager.internal-addr", manager.internal_addr, None)
         return Listening((client.public_url or client_url).rstrip("/") + client.path_prefix, manager_url, internal_url)
 
-    async def _listen(self, app: web.Application, key: str, address: Address, listener: ListenerSettings | None) -> str:
+    async def _listen(
+        self,
+        app: web.Application,
+        key: str,
+        address: Address,
+        listener: ListenerSettings | None,
+        trusted: Sequence[Network] = (),
+    ) -> str:
         runner = Runner(
             app,
+            trusted=trusted,
             access_log=None,  # ours names no token
             handler_cancellation=True,  # a client that leaves ends what is done for it
             shutdown_timeout=_CUT_SECONDS,

@@ -26,8 +26,9 @@ from pannier.api.streaming import Streaming
 from pannier.dto.archives import ArchiveTokenRequest
 from pannier.dto.ids import FolderId
 from pannier.services.archives import Archives
+from pannier.services.orders import PlanSettings
 from pannier.services.places import Places
-from pannier.services.planning import Plans, PlanSettings
+from pannier.services.planning import Plans
 from pannier.state.checksums import ChecksumMemory
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine

@@ -77,7 +77,7 @@ class Narrow(Handlers):
 
 @asynccontextmanager
 async def served(handlers: Handlers) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
-    app = web.Application(middlewares=[outermost(())])
+    app = web.Application(middlewares=[outermost("test", ())])
     app.on_response_prepare.append(sign)
     app.router.add_post("/{part}", handlers.everything)
     app.router.add_get("/nothing", handlers.nothing)

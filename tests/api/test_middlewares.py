@@ -166,16 +166,17 @@ async def test_each_request_is_a_line_that_names_the_path_and_not_the_query(tmp_
     with capture_logs() as log:
         async with live(tmp_path, api={"client": {"trusted_proxies": ["127.0.0.0/8"]}}) as it:
             it.write("a", b"1" * 100_000)
-            token = await it.mint("a")
+            minted = await it.manage(MINT, it.order("a"))
+            token = minted.json["token"]
             answer = await it.get(token, X_Forwarded_For="6.6.6.6, 198.51.100.9")
             part = await it.get(token, Range="bytes=0-9")
-            await it.manage(MINT, it.order("missing"), X_Forwarded_For="198.51.100.9")
+            refused = await it.manage(MINT, it.order("missing"), X_Forwarded_For="198.51.100.9")
     lines = [line for line in log if line["event"] == "request"]
     assert [(line["method"], line["path"], line["status"], line["bytes"], line["client"]) for line in lines] == [
-        ("POST", MINT, 200, 0, "127.0.0.1"),
+        ("POST", MINT, 200, len(minted.body), "127.0.0.1"),
         ("GET", "/download-archive", 200, len(answer.body), "198.51.100.9"),
         ("GET", "/download-archive", 206, 10, "127.0.0.1"),
-        ("POST", MINT, 404, 0, "127.0.0.1"),  # managers come directly
+        ("POST", MINT, 404, len(refused.body), "127.0.0.1"),  # managers come directly
     ]
     assert lines[2]["request"] == part.headers["X-Request-Id"]
     assert token not in json.dumps(log, default=str)

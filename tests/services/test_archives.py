@@ -16,8 +16,9 @@ from pannier.dto.claims import ArchiveDownloadTokenData, PannierClaim
 from pannier.dto.selections import Selection, placeholder
 from pannier.errors import StateUnavailable, TokenClaimsInvalid, TokenExpired, VolumeUnknown
 from pannier.services.archives import Archives
+from pannier.services.orders import PlanSettings
 from pannier.services.places import Places
-from pannier.services.planning import Plans, PlanSettings
+from pannier.services.planning import Plans
 from pannier.state.base import WITHDRAWN
 from pannier.state.checksums import ChecksumMemory
 from pannier.streams.ahead import AheadSettings, Background

@@ -13,7 +13,8 @@ from pannier.archive.plan import Plan
 from pannier.dto.archives import LayoutPolicy, LinkPolicy
 from pannier.errors import Busy, FolderMissing, LimitExceeded, VolumeFailed
 from pannier.services import planning
-from pannier.services.planning import Order, Plans
+from pannier.services.orders import Order
+from pannier.services.planning import Plans
 from pannier.services.progress import Progress, WalkLimits
 from pannier.volumes.memory import MemoryVolume
 from tests.dto.examples import FOLDER

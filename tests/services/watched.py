@@ -12,7 +12,8 @@ from pannier.archive.plan import Plan
 from pannier.dto.archives import ArchiveOptions
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection
-from pannier.services.planning import Order, Plans, PlanSettings
+from pannier.services.orders import Order, PlanSettings
+from pannier.services.planning import Plans
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Folder, Found, Listing, Source, Volume, WholeReader

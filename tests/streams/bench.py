@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pannier.archive.plan import Shape
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection
-from pannier.services.planning import Order, Plans, PlanSettings
+from pannier.services.orders import Order, PlanSettings
+from pannier.services.planning import Plans
 from pannier.state.checksums import ChecksumMemory
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import ArchiveReader, Engine

@@ -21,7 +21,7 @@ from pannier.archive.formats import FORMATS
 from pannier.archive.plan import Shape
 from pannier.dto.selections import Selection
 from pannier.errors import SourceChanged, SourceUnreadable
-from pannier.services.planning import Order
+from pannier.services.orders import Order
 from pannier.streams.base import HELD_BACK
 from pannier.streams.deflate import BLOCK
 from pannier.streams.encoding import EncodedReader, Encoding

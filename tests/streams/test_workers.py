@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
+import structlog
 
 from pannier.streams.workers import Workers
 
@@ -75,3 +76,14 @@ async def test_what_gives_things_back_is_called_even_for_a_caller_that_is_cancel
         await giving_back
     await busy
     assert called.is_set()
+
+
+async def test_a_call_sees_what_its_own_caller_has_said_of_itself(workers: Workers) -> None:
+    """So that whatever it logs names its request, though threads serve one request after the other."""
+
+    async def ask(number: str) -> str | None:
+        structlog.contextvars.bind_contextvars(request=number)
+        return await workers.run(lambda: structlog.contextvars.get_contextvars().get("request"))
+
+    numbers = [str(number) for number in range(20)]
+    assert await asyncio.gather(*(asyncio.create_task(ask(number)) for number in numbers)) == numbers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pannier import metrics
 from pannier.errors import Busy
 
 _RETRY = 5
@@ -32,6 +33,7 @@ class Admission:
         of_session = self._sessions.get(session, 0) + 1
         self._refuse_beyond(self._most_per_session, of_session, "streams of this link", "limits.max-streams-per-token")
         self._sessions[session] = of_session
+        metrics.STREAMS.inc()
         return Admitted(self._sessions, session)
 
     @staticmethod
@@ -52,6 +54,7 @@ class Admitted:
         if self._left:
             return
         self._left = True
+        metrics.STREAMS.dec()
         self._sessions[self._session] -= 1
         if not self._sessions[self._session]:
             del self._sessions[self._session]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol, assert_never
 
+from pannier import metrics
 from pannier.api.handlers import Answered, ApiResponse
 from pannier.api.problems import Answer, answer, answer_status
 from pannier.api.requests import Context
@@ -136,6 +137,10 @@ async def answer_conditional(resource: Resource, streaming: Streaming, context: 
             if stream is not None:
                 await stream.close()
             raise
+        if status == 206 and stream is not None:
+            metrics.RANGES.inc()
+            if window.start:
+                metrics.RESUMES.inc()
         headers |= representation(reader)
         if stream is None:
             return ApiResponse(status=status, headers={**headers, "Content-Length": str(window.length)})

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from pannier.api.metrics import Metrics
 from pannier.api.middlewares import STATUS_PATHS, Cors, Drain, draining, manager_secret, outermost, sign
+from pannier.api.openapi import Described, Face
 from pannier.api.requests import Network
 from pannier.api.routes import Group, add
 from pannier.api.status import ClientStatus, ServerStatus
+from pannier.services.readiness import NOTHING_NEEDED, Readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +29,50 @@ def client_application(groups: Sequence[Group], drain: Drain, face: ClientFace) 
     """What those who hold tokens talk to."""
     cors = Cors(face.cors_origins)
     prefix = face.path_prefix
+    told = Face(
+        "Pannier, client-facing",
+        "For those who hold tokens: browsers and clients.",
+        prefix=prefix,
+        always=frozenset({"/"}),
+    )
     app = web.Application(
         middlewares=[
-            outermost(face.trusted_proxies),
+            outermost("client", face.trusted_proxies),
             cors.preflight,
             draining(drain, frozenset({prefix + "/"})),
         ]
     )
     app.on_response_prepare.extend([sign, cors.grant])
-    add(app, [ClientStatus(drain), *groups], prefix)
+    add(app, _described(told, [ClientStatus(drain), *groups]), prefix)
     return app
 
 
-def manager_application(groups: Sequence[Group], drain: Drain, secret: str) -> web.Application:
+def manager_application(
+    groups: Sequence[Group], drain: Drain, secret: str, readiness: Readiness = NOTHING_NEEDED
+) -> web.Application:
     """What the trusted manager talks to."""
-    app = web.Application(middlewares=[outermost(()), manager_secret(secret), draining(drain, STATUS_PATHS)])
+    app = web.Application(middlewares=[outermost("manager", ()), manager_secret(secret), draining(drain, STATUS_PATHS)])
     app.on_response_prepare.append(sign)
-    add(app, [ServerStatus("manager-facing", drain), *groups])
+    told = Face(
+        "Pannier, manager-facing",
+        "For the manager alone, which knows the secret.",
+        open_paths=STATUS_PATHS,
+        always=STATUS_PATHS,
+    )
+    add(app, _described(told, [ServerStatus("manager-facing", drain, readiness), *groups]))
     return app
 
 
-def internal_application(groups: Sequence[Group], drain: Drain) -> web.Application:
+def internal_application(
+    groups: Sequence[Group], drain: Drain, readiness: Readiness = NOTHING_NEEDED
+) -> web.Application:
     """What watches over the process."""
-    app = web.Application(middlewares=[outermost(())])
+    app = web.Application(middlewares=[outermost("internal", ())])
     app.on_response_prepare.append(sign)
-    add(app, [ServerStatus("internal", drain), *groups])
+    told = Face("Pannier, internal", "For what watches over the process; keep it from everybody else.")
+    add(app, _described(told, [ServerStatus("internal", drain, readiness), Metrics(), *groups]))
     return app
+
+
+def _described(face: Face, groups: Sequence[Group]) -> list[Group]:
+    return [*groups, Described(face, groups)]

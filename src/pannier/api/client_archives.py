@@ -14,10 +14,12 @@ from pannier.api.problems import Answer, answer_status
 from pannier.api.requests import Context
 from pannier.api.routes import Route
 from pannier.api.streaming import Streaming, StreamResponse
+from pannier.archive.formats import FORMATS
 from pannier.dto.archives import ArchiveFormat, CompressionField
 from pannier.errors import (
-    Busy,
     FolderMissing,
+    InvalidRequest,
+    LimitExceeded,
     MalformedRequest,
     ResumeUnverified,
     SelectionChanged,
@@ -39,8 +41,18 @@ from pannier.services.archives import Archives, Grant
 from pannier.streams.archive import ArchiveReader
 
 _BEARER = "bearer "
-_REFUSALS = (TokenRejected, VolumeUnknown, FolderMissing, SelectionRefused, SelectionChanged, ResumeUnverified, Busy)
-_ARCHIVE = "application/zip"
+_REFUSALS = (
+    TokenRejected,
+    VolumeUnknown,
+    FolderMissing,
+    SelectionRefused,
+    SelectionChanged,
+    ResumeUnverified,
+    SourceChanged,
+    LimitExceeded,
+    InvalidRequest,
+)
+_ARCHIVE = tuple(dict.fromkeys(format.media_type for format in FORMATS.values()))
 
 
 class TokenQuery(BaseModel):
@@ -88,10 +100,15 @@ class ClientArchives:
         self._archives, self._streaming = archives, streaming
 
     def routes(self) -> Iterable[Route]:
-        archive = "application/zip"
         return [
             Route(
-                "GET", "/download-archive", self.download, {200: archive, 206: archive, 304: None}, _REFUSALS, head=True
+                "GET",
+                "/download-archive",
+                self.download,
+                {200: _ARCHIVE, 206: _ARCHIVE, 304: None},
+                _REFUSALS,
+                head=True,
+                problems={426: "The archive has no length in advance, and HTTP/1.0 could not tell its end from a cut."},
             )
         ]
 

@@ -14,7 +14,7 @@ from pannier.api.handlers import Answered, ApiResponse, HeaderParam, QueryParam,
 from pannier.api.problems import Answer, answer_status
 from pannier.api.requests import Context
 from pannier.api.routes import Route
-from pannier.dto.uploads import CreationQuery, TusHeaders
+from pannier.dto.uploads import AppendHeaders, CreationHeaders, CreationQuery, TusHeaders
 from pannier.errors import LimitExceeded, OperationRefused, StorageFull, TargetExists, UploadChecksumMismatch
 from pannier.protocol import tus
 from pannier.protocol.validators import http_date
@@ -32,6 +32,7 @@ _CORS = {
 }
 _PATH = "/uploads"
 _BEGINNING = (*TOKEN_REFUSALS, TargetExists, LimitExceeded, StorageFull, OperationRefused)
+_OTHER_VERSION = {412: f"Tus-Resumable is not {tus.VERSION}."}
 _SPOKEN = {"Tus-Resumable": tus.VERSION, "Cache-Control": "no-store"}
 
 
@@ -42,12 +43,14 @@ class ClientCreations:
         self._uploads = uploads
 
     def routes(self) -> Iterable[Route]:
+        post, patch = (*_BEGINNING, *WRITING, UploadChecksumMismatch), (*WRITING, UploadChecksumMismatch)
+        media, other_media = tus.CONTENT_TYPE, {415: f"The bytes are not sent as {tus.CONTENT_TYPE}."}
         return [
             Route("OPTIONS", _PATH, self.options, {204: None}),
-            Route("POST", _PATH, self.begin, {201: None}, (*_BEGINNING, *WRITING, UploadChecksumMismatch)),
-            Route("HEAD", _PATH, self.offset, {200: None}, REFUSALS),
-            Route("PATCH", _PATH, self.append, {204: None}, (*WRITING, UploadChecksumMismatch)),
-            Route("DELETE", _PATH, self.end, {204: None}, REFUSALS),
+            Route("POST", _PATH, self.begin, {201: None}, post, takes=media, problems=_OTHER_VERSION),
+            Route("HEAD", _PATH, self.offset, {200: None}, REFUSALS, problems=_OTHER_VERSION),
+            Route("PATCH", _PATH, self.append, {204: None}, patch, takes=media, problems=_OTHER_VERSION | other_media),
+            Route("DELETE", _PATH, self.end, {204: None}, REFUSALS, problems=_OTHER_VERSION),
         ]
 
     @api_handler
@@ -63,7 +66,7 @@ class ClientCreations:
 
     @api_handler
     async def begin(
-        self, query: QueryParam[CreationQuery], headers: HeaderParam[TusHeaders], context: Context
+        self, query: QueryParam[CreationQuery], headers: HeaderParam[CreationHeaders], context: Context
     ) -> Answered:
         """``POST /uploads``: begin an upload below the token's directory; a body is its first bytes."""
         asked = headers.parsed
@@ -92,7 +95,7 @@ class ClientCreations:
 
     @api_handler
     async def append(
-        self, query: QueryParam[CreationQuery], headers: HeaderParam[TusHeaders], context: Context
+        self, query: QueryParam[CreationQuery], headers: HeaderParam[AppendHeaders], context: Context
     ) -> Answered:
         """``PATCH /uploads``: more of it; 204 when that is durable."""
         asked = headers.parsed

@@ -20,6 +20,7 @@ from pannier.errors import (
     FolderMissing,
     InvalidRequest,
     NotAFile,
+    PathOutside,
     ResumeUnverified,
     SelectionChanged,
     SelectionRefused,
@@ -43,6 +44,8 @@ _REFUSALS = (
     SelectionRefused,
     SelectionChanged,
     ResumeUnverified,
+    SourceChanged,
+    PathOutside,
     Busy,
 )
 

@@ -52,7 +52,7 @@ class ClientUploads:
         return [
             Route("OPTIONS", "/upload", self.options, {200: None}),
             Route("HEAD", "/upload", self.offset, {200: None}, REFUSALS),
-            Route("PATCH", "/upload", self.append, {204: None}, WRITING),
+            Route("PATCH", "/upload", self.append, {204: None}, WRITING, takes=tus.CONTENT_TYPE),
         ]
 
     @api_handler

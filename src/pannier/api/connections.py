@@ -6,13 +6,16 @@ it, a header with the manager secret. Here neither leaves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
+from structlog.contextvars import bind_contextvars
 
+from pannier import metrics
 from pannier.api.problems import answer_bug, answer_http, respond
-from pannier.api.requests import REQUEST_ID, new_id
+from pannier.api.requests import REQUEST_ID, REQUEST_ID_HEADER, Network, given_id, new_id
 
 _log = structlog.get_logger("pannier.api")
 
@@ -25,6 +28,8 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what is no HTTP, or a failure that no handler of ours has seen; ``message`` may quote a token."""
         number = new_id()
+        bind_contextvars(request=number)
+        metrics.UNREADABLE.inc()
         if status >= 500:
             _log.error("unexpected failure", request=number, exc_info=exc)
             told = answer_bug(number)
@@ -36,7 +41,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError("a part of an answer was sent already; another one must not follow")
         response = respond(told)
         response.headers[hdrs.SERVER] = "pannier"
-        response.headers["X-Request-Id"] = number
+        response.headers[REQUEST_ID_HEADER] = number
         response.force_close()
         return response
 
@@ -49,13 +54,22 @@ class Connection(web.RequestHandler):
 
 
 class Runner(web.AppRunner):
-    """Runs an application behind such connections."""
+    """Runs an application behind such connections.
+
+    Every request gets a number: the one that a ``trusted`` proxy has given it, or one of ours. Whatever is logged while
+    it is answered, in threads and tasks too, names it.
+    """
+
+    def __init__(self, app: web.Application, *, trusted: Sequence[Network] = (), **options: Any) -> None:
+        super().__init__(app, **options)
+        self._trusted = trusted
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            request[REQUEST_ID] = number = new_id()
+            request[REQUEST_ID] = number = given_id(request, self._trusted) or new_id()
+            bind_contextvars(request=number)  # aiohttp runs each request in a task, and so in a context, of its own
             try:
                 return await made.request_handler(request)
             except web.HTTPException as error:  # refused before any middleware of ours, as an unknown Expect is

@@ -65,6 +65,18 @@ class ApiResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ApiDocument:
+    """An ``ApiStreamResponse`` that is there already: bytes of a media type."""
+
+    body: bytes
+    content_type: str
+
+    async def send(self, context: Context) -> web.StreamResponse:
+        headers = {"Content-Type": self.content_type, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=self.body, headers=headers)
+
+
 class ApiStreamResponse(typing.Protocol):
     """An answer whose bytes come one after the other."""
 

@@ -16,6 +16,7 @@ from pannier.api.problems import answer, answer_bug
 from pannier.api.requests import Context
 from pannier.api.routes import Route
 from pannier.dto.archives import (
+    ArchivePlanPage,
     ArchivePlanReply,
     ArchivePlanRequest,
     ArchiveTokenReply,
@@ -37,6 +38,7 @@ from pannier.services.archives import Archives
 from pannier.services.progress import Progress
 
 NDJSON = "application/x-ndjson"
+_PLAN = (ArchivePlanReply, ArchivePlanPage, NDJSON)
 _EVERY = 0.5
 """Seconds between two lines of progress."""
 
@@ -57,12 +59,12 @@ class ManagerArchives:
         return [
             Route("POST", "/folder/file/archive-download-token", self.mint, token, _REFUSALS),
             Route("POST", "/folder/file/download-archive", self.mint_alias, token, _REFUSALS),
-            Route("POST", "/folder/file/archive-plan", self.plan, {200: ArchivePlanReply}, _REFUSALS),
+            Route("POST", "/folder/file/archive-plan", self.plan, {200: _PLAN}, _REFUSALS),
         ]
 
     @api_handler
     async def mint(self, body: BodyParam[ArchiveTokenRequest]) -> Answered:
-        """``POST /folder/file/archive-download-token``."""
+        """``POST /folder/file/archive-download-token``: make a token for an archive of what is selected."""
         return ApiResponse(await self._archives.mint(body.parsed))
 
     @api_handler

@@ -10,7 +10,7 @@ from pannier.api.routes import Route
 from pannier.api.streaming import Streaming, StreamResponse
 from pannier.dto.downloads import DownloadTokenRequest, TokenReply
 from pannier.dto.files import FetchRequest
-from pannier.errors import Busy, FileMissing, FolderMissing, NotAFile, PathOutside, VolumeUnknown
+from pannier.errors import Busy, FileMissing, FolderMissing, NotAFile, PathOutside, SourceChanged, VolumeUnknown
 from pannier.services.downloads import Downloads
 
 
@@ -21,7 +21,7 @@ class ManagerDownloads:
         self._downloads, self._streaming = downloads, streaming
 
     def routes(self) -> Iterable[Route]:
-        found = (VolumeUnknown, FolderMissing, PathOutside, FileMissing, NotAFile, Busy)
+        found = (VolumeUnknown, FolderMissing, PathOutside, FileMissing, NotAFile, SourceChanged, Busy)
         return [
             Route("POST", "/folder/file/download", self.mint, {200: TokenReply}, (VolumeUnknown, PathOutside)),
             Route("POST", "/folder/file/fetch", self.fetch, {200: "application/octet-stream"}, found),
@@ -29,7 +29,7 @@ class ManagerDownloads:
 
     @api_handler
     async def mint(self, body: BodyParam[DownloadTokenRequest]) -> Answered:
-        """``POST /folder/file/download``."""
+        """``POST /folder/file/download``: make a token for one file."""
         return ApiResponse(self._downloads.mint(body.parsed))
 
     @api_handler

@@ -56,23 +56,23 @@ class ManagerFiles:
 
     @api_handler
     async def list(self, body: BodyParam[ListRequest]) -> Answered:
-        """``POST /folder/file/list``."""
+        """``POST /folder/file/list``: what is in a directory."""
         return ApiResponse(await self._files.list(body.parsed))
 
     @api_handler
     async def rename(self, body: BodyParam[RenameRequest]) -> Answered:
-        """``POST /folder/file/rename``."""
+        """``POST /folder/file/rename``: give something another name, which nothing has."""
         await self._files.rename(body.parsed)
         return ApiResponse(status=204)
 
     @api_handler
     async def move(self, body: BodyParam[MoveRequest]) -> Answered:
-        """``POST /folder/file/move``."""
+        """``POST /folder/file/move``: move something to another path, at which nothing is."""
         await self._files.move(body.parsed)
         return ApiResponse(status=204)
 
     @api_handler
     async def delete(self, body: BodyParam[DeleteRequest]) -> Answered:
-        """``POST /folder/file/delete``."""
+        """``POST /folder/file/delete``: delete files, and directories where that is said."""
         await self._files.delete(body.parsed)
         return ApiResponse(Done())

@@ -60,44 +60,44 @@ class ManagerFolders:
 
     @api_handler
     async def volumes(self) -> Answered:
-        """``GET /volumes``."""
+        """``GET /volumes``: the volumes of this host."""
         return ApiResponse(self._folders.volumes())
 
     @api_handler
     async def hardware(self, body: BodyParam[VolumeRequest]) -> Answered:
-        """``GET /volume/hwinfo``."""
+        """``GET /volume/hwinfo``: how its hardware is: nothing is looked at."""
         self._folders.known(body.parsed.volume)
         return ApiResponse(HardwareReply())
 
     @api_handler
     async def metric(self, body: BodyParam[VolumeRequest]) -> Answered:
-        """``GET /volume/performance-metric``."""
+        """``GET /volume/performance-metric``: what the volume's device has done."""
         return ApiResponse(await self._folders.metric(body.parsed.volume))
 
     @api_handler
     async def space(self, body: BodyParam[VolumeRequest]) -> Answered:
-        """``GET /folder/fs-usage``."""
+        """``GET /folder/fs-usage``: how full the volume is."""
         return ApiResponse(await self._folders.space(body.parsed.volume))
 
     @api_handler
     async def create(self, body: BodyParam[CreateFolderRequest]) -> Answered:
-        """``POST /folder/create``."""
+        """``POST /folder/create``: make a folder."""
         await self._folders.create(body.parsed)
         return ApiResponse(status=204)
 
     @api_handler
     async def mount(self, body: BodyParam[MountRequest]) -> Answered:
-        """``GET /folder/mount``."""
+        """``GET /folder/mount``: where a folder is on the host."""
         return ApiResponse(await self._folders.mount(body.parsed))
 
     @api_handler
     async def usage(self, body: BodyParam[FolderRequest]) -> Answered:
-        """``GET /folder/usage``."""
+        """``GET /folder/usage``: what a folder holds."""
         return ApiResponse(await self._folders.usage(body.parsed))
 
     @api_handler
     async def used_bytes(self, body: BodyParam[FolderRequest]) -> Answered:
-        """``GET /folder/used-bytes``."""
+        """``GET /folder/used-bytes``: what a folder takes on the disk."""
         return ApiResponse(await self._folders.used_bytes(body.parsed))
 
     @api_handler

@@ -39,24 +39,24 @@ class ManagerQuotas:
 
     @api_handler
     async def make(self, body: BodyParam[CreateScopeRequest]) -> Answered:
-        """``POST /quota-scope``."""
+        """``POST /quota-scope``: make a scope, with a limit."""
         await self._quotas.make(body.parsed)
         return ApiResponse(status=204)
 
     @api_handler
     async def tell(self, body: BodyParam[ScopeRequest]) -> Answered:
-        """``GET /quota-scope``."""
+        """``GET /quota-scope``: what is used of a scope, and its limit."""
         return ApiResponse(await self._quotas.tell(body.parsed))
 
     @api_handler
     async def limit(self, body: BodyParam[UpdateScopeRequest]) -> Answered:
-        """``PATCH /quota-scope``."""
+        """``PATCH /quota-scope``: set a scope's limit."""
         await self._quotas.limit(body.parsed)
         return ApiResponse(status=204)
 
     @api_handler
     async def lift(self, body: BodyParam[ScopeRequest]) -> Answered:
-        """``DELETE /quota-scope/quota``."""
+        """``DELETE /quota-scope/quota``: take a scope's limit away."""
         await self._quotas.lift(body.parsed)
         return ApiResponse(status=204)
 

@@ -11,9 +11,18 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from pannier import metrics
 from pannier.api.problems import answer, answer_bug, answer_http, respond
-from pannier.api.requests import DELIVERY, REQUEST_ID, Delivery, Network, client_address
-from pannier.errors import Draining, ManagerForbidden, PannierError, VolumeFailed
+from pannier.api.requests import (
+    DELIVERY,
+    REQUEST_ID,
+    REQUEST_ID_HEADER,
+    Delivery,
+    Network,
+    client_address,
+    route_of,
+)
+from pannier.errors import Draining, LimitExceeded, ManagerForbidden, PannierError, VolumeFailed
 
 MANAGER_SECRET_HEADER = "X-BackendAI-Storage-Auth-Token"  # noqa: S105 - the name of a header
 STATUS_PATHS = frozenset({"/", "/status", "/health", "/livez", "/readyz"})
@@ -30,10 +39,20 @@ class Drain:
     """Whether the server takes new work, and how much is running."""
 
     def __init__(self) -> None:
-        self.draining = False
+        self._draining = False
+        metrics.DRAINING.set(0)
         self.running = 0
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
+    def begin(self) -> None:
+        """Take no new work from now on."""
+        self._draining = True
+        metrics.DRAINING.set(1)
 
     def enter(self) -> None:
         self.running += 1
@@ -54,10 +73,10 @@ class Drain:
         return True
 
 
-def outermost(trusted: Sequence[Network]) -> Middleware:
-    """Turn every failure into a problem document, and write the access log.
+def outermost(listener: str, trusted: Sequence[Network]) -> Middleware:
+    """Turn every failure into a problem document, count the request, and write the access log.
 
-    The log names the path, never the query: a token stands there.
+    The log names the path, never the query: a token stands there. The metrics name the route only.
     """
 
     @web.middleware
@@ -69,18 +88,29 @@ def outermost(trusted: Sequence[Network]) -> Middleware:
             return response
         finally:
             delivery = request.get(DELIVERY) or Delivery(_CLIENT_LEFT)
+            status, seconds = response.status if response is not None else delivery.status, time.monotonic() - began
+            sent = delivery.bytes or _length(request, response)
+            metrics.request_ended(listener, request.method, route_of(request), status, sent, seconds)
             _access.info(
                 "request",
                 request=request[REQUEST_ID],
+                listener=listener,
                 client=client_address(request, trusted),
                 method=request.method,
                 path=request.rel_url.raw_path,
-                status=response.status if response is not None else delivery.status,
-                bytes=delivery.bytes,
-                seconds=round(time.monotonic() - began, 3),
+                status=status,
+                bytes=sent,
+                seconds=round(seconds, 3),
             )
 
     return handle
+
+
+def _length(request: web.Request, response: web.StreamResponse | None) -> int:
+    """Bytes of an answer that was there whole."""
+    if request.method == hdrs.METH_HEAD or not isinstance(response, web.Response) or response.body is None:
+        return 0
+    return len(response.body) if isinstance(response.body, bytes) else 0
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -92,6 +122,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except PannierError as error:
         if isinstance(error, VolumeFailed):
             _log.error("volume failed", request=request_id, error=str(error))
+        elif isinstance(error, LimitExceeded):
+            metrics.REFUSED.labels("fixed" if error.setting.startswith("none") else error.setting).inc()
         return respond(answer(error, request_id))
     except ConnectionError:
         raise  # the client left while it was sending its request
@@ -180,4 +212,4 @@ class Cors:
 async def sign(request: web.Request, response: web.StreamResponse) -> None:
     """Say who answered, and under which number (``on_response_prepare``)."""
     response.headers[hdrs.SERVER] = "pannier"
-    response.headers["X-Request-Id"] = request[REQUEST_ID]
+    response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]

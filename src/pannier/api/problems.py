@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -232,6 +232,8 @@ KINDS: dict[type[PannierError], Kind] = {
 """Each class of our errors, or its nearest base that stands here."""
 
 _MISSING = {OffenceCode.MISSING, OffenceCode.LINK_DANGLING}
+_REFUSAL_STATUSES = (400, 403, 404)
+"""Of a selection that is refused: see ``_refusal_status``."""
 _STATUS_TYPES = {
     404: "not-found",
     405: "method-not-allowed",
@@ -244,6 +246,16 @@ _STATUS_TYPES = {
 def kind_of(error: type[PannierError]) -> Kind:
     """Return the row of the table for a class of errors."""
     return next(KINDS[base] for base in error.__mro__ if base in KINDS)
+
+
+def statuses_of(error: type[PannierError]) -> Iterator[tuple[int, Kind]]:
+    """Return the statuses that errors of a class, or of those below it, are told with; of each the row."""
+    if error in KINDS:
+        kind = KINDS[error]
+        statuses = _REFUSAL_STATUSES if error is errors.SelectionRefused else (kind.status,)
+        yield from ((status, kind) for status in statuses)
+    for narrower in error.__subclasses__():
+        yield from statuses_of(narrower)
 
 
 def answer(error: PannierError, request_id: str) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from aiohttp import web
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+REQUEST_ID_HEADER = "X-Request-Id"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{3,63}", re.ASCII)
+"""What another's number may look like: shorter than any token, and nothing that a log would have to escape."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
 
@@ -43,6 +47,19 @@ class Context:
     @property
     def method(self) -> str:
         return self.request.method
+
+
+def route_of(request: web.BaseRequest) -> str:
+    """Return the template of the route that a request met, ``none`` if none: one of few, whatever clients ask for."""
+    match = request.match_info if isinstance(request, web.Request) else None
+    resource = match.route.resource if match is not None and match.http_exception is None else None
+    return "none" if resource is None else resource.canonical
+
+
+def given_id(request: web.BaseRequest, trusted: Sequence[Network]) -> str | None:
+    """Return the number that a trusted proxy has given the request, None if there is none that could be logged."""
+    given = request.headers.get(REQUEST_ID_HEADER, "")
+    return given if _ID.fullmatch(given) and _is_trusted(request.remote or "", trusted) else None
 
 
 def new_id() -> str:

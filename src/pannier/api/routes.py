@@ -12,8 +12,10 @@ from pydantic import BaseModel
 from pannier.api.handlers import Handler
 from pannier.errors import PannierError
 
-Reply = type[BaseModel] | str | None
-"""What a success is: a model as JSON, a media type, or nothing."""
+Content = type[BaseModel] | str
+"""What a body is: a model as JSON, or something of a media type."""
+Reply = Content | tuple[Content, ...] | None
+"""What a success is: one content, one of several, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,12 @@ class Route:
     Attributes:
         path: As aiohttp writes it, ``{name}`` for what varies.
         handler: Made by ``api_handler``; its parameters are the route's.
-        replies: What each success status carries; problems are not listed here.
+        replies: What each success status carries; problems are not listed here. Who may reply with 206 knows ranges and
+            conditional requests.
         errors: What the route may refuse with, beyond what every route may.
         head: Whether ``HEAD`` is answered too, by the same handler.
+        takes: The media type of a body that the handler reads itself; what ``BodyParam`` reads is known without it.
+        problems: Problems that stand for no class of errors, by status: when they are told.
     """
 
     method: str
@@ -34,6 +39,8 @@ class Route:
     replies: Mapping[int, Reply] = field(default_factory=lambda: {200: None})
     errors: tuple[type[PannierError], ...] = ()
     head: bool = False
+    takes: str | None = None
+    problems: Mapping[int, str] = field(default_factory=dict)
 
 
 class Group(Protocol):

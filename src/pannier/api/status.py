@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,7 @@ from pannier import __version__
 from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
 from pannier.api.middlewares import Drain
 from pannier.api.routes import Route
+from pannier.services.readiness import Finding, Readiness
 
 
 class NoQuery(BaseModel):
@@ -28,11 +29,21 @@ class Status(BaseModel):
     version: str = Field(default=__version__, serialization_alias="storage-proxy")
 
 
+class ConnectivityCheck(BaseModel):
+    """One thing that the server needs: its state, or a volume's root."""
+
+    service_group: str
+    component_id: str
+    is_healthy: bool
+    last_checked_at: str
+    error_message: str | None = None
+
+
 class Connectivity(BaseModel):
-    """The services this one needs; it needs none."""
+    """What the server needs, and whether all of it answers."""
 
     overall_healthy: bool
-    connectivity_checks: list[Any] = []
+    connectivity_checks: list[ConnectivityCheck] = []
     timestamp: str
 
 
@@ -63,8 +74,8 @@ class ClientStatus:
 class ServerStatus:
     """The status routes of another listener, called ``kind``."""
 
-    def __init__(self, kind: str, drain: Drain) -> None:
-        self._kind, self._drain = kind, drain
+    def __init__(self, kind: str, drain: Drain, readiness: Readiness) -> None:
+        self._kind, self._drain, self._readiness = kind, drain, readiness
 
     def routes(self) -> Iterable[Route]:
         return [
@@ -82,8 +93,8 @@ class ServerStatus:
 
     @api_handler
     async def health(self) -> Answered:
-        """``GET /health``."""
-        return ApiResponse(_health("degraded" if self._drain.draining else "ok"))
+        """``GET /health``: as ``/readyz``, in words only."""
+        return ApiResponse(await self._looked("degraded"))
 
     @api_handler
     async def alive(self) -> Answered:
@@ -92,12 +103,29 @@ class ServerStatus:
 
     @api_handler
     async def ready(self) -> Answered:
-        """``GET /readyz``: new work is taken."""
-        if self._drain.draining:
-            return ApiResponse(_health("error"), status=503)
-        return ApiResponse(_health("ok"))
+        """``GET /readyz``: new work is taken, and what it needs is there."""
+        looked = await self._looked("error")
+        return ApiResponse(looked, status=200 if looked.status == "ok" else 503)
+
+    async def _looked(self, otherwise: Literal["degraded", "error"]) -> Health:
+        findings = await self._readiness.look()
+        ready = not self._drain.draining and all(finding.healthy for finding in findings)
+        return _health("ok" if ready else otherwise, findings)
 
 
-def _health(status: Literal["ok", "degraded", "error"]) -> Health:
+def _health(status: Literal["ok", "degraded", "error"], findings: Iterable[Finding] = ()) -> Health:
+    checks = [
+        ConnectivityCheck(
+            service_group=finding.group,
+            component_id=finding.name,
+            is_healthy=finding.healthy,
+            last_checked_at=finding.looked.isoformat(),
+            error_message=finding.reason,
+        )
+        for finding in findings
+    ]
     now = datetime.now(UTC).isoformat()
-    return Health(status=status, connectivity=Connectivity(overall_healthy=status == "ok", timestamp=now))
+    return Health(
+        status=status,
+        connectivity=Connectivity(overall_healthy=status == "ok", connectivity_checks=checks, timestamp=now),
+    )

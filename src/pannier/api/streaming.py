@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
+from pannier import metrics
 from pannier.api.admission import Admission, Admitted
 from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TransportOutlet
 from pannier.api.requests import DELIVERY, Context, Delivery
-from pannier.errors import PannierError
+from pannier.errors import PannierError, SourceChanged
 from pannier.streams.base import FileSpan, StreamReader
 from pannier.streams.workers import Workers
 from pannier.window import Window
@@ -123,10 +124,12 @@ class StreamResponse:
                 raise AssertionError(f"{sent} bytes were given of {self.length} promised")
             await response.write_eof()
         except ConnectionError:
+            metrics.ABORTS.labels("client_left").inc()
             _log.info("client left", request=context.id, sent=sent, length=self.length)
         except BaseException as error:
             # Whatever it was: what was sent must not look whole. The headers said how much would come,
             # or that a last chunk would: without it, a body in chunks is incomplete (RFC 9112 section 8).
+            metrics.ABORTS.labels(_cause(error, request)).inc()
             if request.transport is not None:
                 request.transport.abort()
             if not isinstance(error, Exception):
@@ -142,3 +145,15 @@ class StreamResponse:
                 if outlet is not None:
                     outlet.close()
         return response
+
+
+def _cause(error: BaseException, request: web.BaseRequest) -> str:
+    """Why a stream ended early, in the words of ``metrics.ABORTS``."""
+    if isinstance(error, SourceChanged):
+        return "source_changed"
+    if isinstance(error, PannierError):
+        return "volume_failed"
+    if isinstance(error, Exception):
+        return "bug"
+    # a cancelled handler: by its client, whose connection is lost then, or by the end of the server
+    return "client_left" if request.transport is None or request.transport.is_closing() else "stopped"

@@ -161,7 +161,8 @@ async def _read(
 ) -> Tally:
     from pannier.server import HASH_THREADS, checksum_store
     from pannier.services.checksumming import Checksumming
-    from pannier.services.planning import Plans, PlanSettings
+    from pannier.services.orders import PlanSettings
+    from pannier.services.planning import Plans
     from pannier.services.progress import WalkLimits
     from pannier.streams.hashing import Hashing, Place
     from pannier.streams.workers import Workers

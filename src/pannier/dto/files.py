@@ -65,7 +65,7 @@ class ListRequest(FolderRequest):
     """``POST /folder/file/list``; ``cursor`` (ours) goes on where an answer was cut."""
 
     relpath: VolumePath
-    cursor: Annotated[str, StringConstraints(max_length=2 * _LONGEST_NAME, pattern=r"^[0-9a-f]*\z")] | None = None
+    cursor: Annotated[str, StringConstraints(max_length=2 * _LONGEST_NAME, pattern=r"^([0-9a-f]{2})*\z")] | None = None
     limit: int | None = Field(default=None, ge=1)
     """Most items; never more than the server's own limit."""
 

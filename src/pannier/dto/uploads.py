@@ -115,6 +115,7 @@ class PatchHeaders(BaseModel):
     """The headers of a PATCH that count; what they say is tus', and read by its rules."""
 
     upload_offset: str | None = None
+    """Where the bytes belong: how many were sent before them."""
     content_length: int | None = None
 
 
@@ -124,11 +125,28 @@ class CreationQuery(BaseModel):
     token: str
 
 
-class TusHeaders(PatchHeaders):
-    """The headers of requests for ``/uploads``; what they say is read by the rules of tus."""
+class TusHeaders(BaseModel):
+    """The header of every request for ``/uploads``."""
 
     tus_resumable: str | None = None
-    content_type: str | None = None
+    """The version that the client speaks: ``1.0.0``."""
+
+
+class CreationHeaders(TusHeaders):
+    """The headers of a POST that count; what they say is read by the rules of tus."""
+
     upload_length: str | None = None
+    """Bytes of the upload."""
     upload_metadata: str | None = None
+    """Its ``filename``, in Base64, and whatever else."""
     upload_checksum: str | None = None
+    content_type: str | None = None
+    content_length: int | None = None
+
+
+class AppendHeaders(TusHeaders, PatchHeaders):
+    """The headers of a PATCH at ``/uploads`` that count."""
+
+    upload_checksum: str | None = None
+    """An algorithm, and in Base64 what the body comes to."""
+    content_type: str | None = None

@@ -28,8 +28,9 @@ from pannier.dto.claims import ArchiveDownloadTokenData, PannierClaim
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection, placeholder
 from pannier.errors import InvalidRequest, SelectionChanged, SelectionRefused, TokenClaimsInvalid
+from pannier.services.orders import Order
 from pannier.services.places import Places
-from pannier.services.planning import Order, Plans
+from pannier.services.planning import Plans
 from pannier.services.progress import Progress
 from pannier.services.reports import page, read_cursor, report
 from pannier.state.base import SelectionStore, SessionStore

@@ -16,8 +16,8 @@ from pannier.dto.selections import Selection
 from pannier.errors import FileMissing, InvalidRequest, NotAFile, PathOutside
 from pannier.services.archives import DEFAULT_NAME, Grant
 from pannier.services.clocks import Clock
+from pannier.services.orders import Order
 from pannier.services.places import Places, inside
-from pannier.services.planning import Order
 from pannier.state.base import SessionStore
 from pannier.streams.file import FileReader
 from pannier.streams.hashing import Place

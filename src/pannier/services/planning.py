@@ -10,61 +10,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pannier import metrics
 from pannier.archive.entries import Entries
 from pannier.archive.formats import ZIP, Format
 from pannier.archive.plan import Checksums, Plan, Shape
-from pannier.dto.selections import Selection
 from pannier.errors import Busy
 from pannier.memory import give_back
 from pannier.services.agreement import agrees_with
 from pannier.services.clocks import Clock
-from pannier.services.progress import Progress, WalkLimits
+from pannier.services.orders import Order, PlanSettings
+from pannier.services.progress import Progress
 from pannier.services.selecting import roots, rules
 from pannier.services.shaping import planned_unsettled, shape_of
 from pannier.services.walking import Walk
-from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 
 _BUSY_RETRY = 5
 _LARGE = 200_000
 """Entries and the like from which on a plan is dropped before its successor is made."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlanSettings:
-    """What plans may cost, and how long they are good for.
-
-    Attributes:
-        walk: Limits of one walk.
-        concurrent: Walks at the same time.
-        turn: Seconds a walk waits for its turn.
-        linger: Seconds a walk goes on when nobody waits for it.
-        fresh_least, fresh_most: A plan is made again when it is older than 10 times its walk, within these seconds.
-        late_checksum_above: Files of more bytes have their checksum after their content.
-        remembered_entries, remembered_plans: Most entries (offenders and omissions count too) of all remembered plans
-            together, and most plans.
-        remembered_seconds: How long an unused plan is remembered.
-    """
-
-    walk: WalkLimits = field(default_factory=WalkLimits)
-    concurrent: int = 8
-    turn: float = 5.0
-    linger: float = 30.0
-    fresh_least: float = 2.0
-    fresh_most: float = 60.0
-    late_checksum_above: int = 8 * 1024**3
-    remembered_entries: int = 2_000_000
-    remembered_plans: int = 1_000
-    remembered_seconds: float = 900.0
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a plan is made for; equal orders share their plan. Paths and names are seen from ``base``, a directory."""
-
-    place: Place
-    selection: Selection
-    base: bytes = b""
 
 
 @dataclass(slots=True)
@@ -270,7 +233,8 @@ class Plans:
             try:
                 if running.known is not None:
                     await self._workers.run(give_back)
-                plan = await self._workers.run(self._make, running.order, running.progress)
+                with metrics.PLANS.track_inprogress():
+                    plan = await self._workers.run(self._make, running.order, running.progress)
             finally:
                 self._slots.release()
         finally:
@@ -364,6 +328,8 @@ class Plans:
         return self._use(order, remembered)
 
     def _remember(self, order: Order, plan: Plan, learnt: _Learnt | None = None) -> Plan:
+        metrics.PLAN_SECONDS.observe(plan.seconds)
+        metrics.PLAN_ENTRIES.observe(len(plan.entries))
         now = time.monotonic()
         self._latest[order] = plan.tag
         known = self._remembered.get((order, plan.tag))

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 
+from pannier import metrics
 from pannier.dto.downloads import TokenReply
 from pannier.dto.paths import to_text
 from pannier.dto.uploads import LONGEST_METADATA, Conflict, UploadClaim, UploadTokenData, UploadTokenRequest
@@ -99,6 +100,7 @@ class Uploads:
         if request.conflict is Conflict.REFUSE:
             await self._workers.run(_check_free, grant)
         await self._workers.run(_stage, grant)
+        metrics.UPLOADS_BEGUN.inc()
         if not request.size:
             early = request.conflict
             if early is Conflict.REPLACE and not request.strict:
@@ -163,11 +165,13 @@ class Uploads:
         await self._check(grant)
         if grant.conflict is Conflict.REFUSE:
             await self._workers.run(_check_free, grant)
+        metrics.UPLOADS_BEGUN.inc()
         if size:
             await self._workers.run(_stage, grant)
         else:
             await self._workers.run(place_empty, grant, grant.conflict)
             await self._finish(grant)
+            metrics.UPLOADS_FINISHED.inc()
         return Begun(grant, self._keys.issue(data))
 
     async def offset(self, grant: UploadGrant) -> int:
@@ -236,6 +240,7 @@ class Uploads:
                         raise too_much(0, len(piece))
                 await self._workers.run(place_late, grant, staged)
                 await self._workers.run(staged.discard)
+                metrics.UPLOADS_FINISHED.inc()
                 return Taken(0, grant.path)
             async with self._quotas.claim(grant.place, grant.size - at) as claim:
                 await self._workers.run(staged.cut)
@@ -243,8 +248,12 @@ class Uploads:
                 reception = Reception(self._workers, staged, crc=crc, checksum=checksum, lease=self._lease)
                 try:
                     at = await reception.take(data, grant.size)
+                except BaseException:
+                    metrics.UPLOADS_ABORTED.inc()
+                    raise
                 finally:
                     claim.written = max(0, staged.offset - offset)
+                    metrics.UPLOAD_BYTES.inc(claim.written)
                     self._checksums.put(grant.session, staged.offset, reception.crc(staged.offset))
             if at < grant.size:
                 return Taken(at)
@@ -281,6 +290,7 @@ class Uploads:
         except TargetExists:
             await self._unfinish(grant)
             raise
+        metrics.UPLOADS_FINISHED.inc()
         self._quotas.freed(grant.place)  # of what it replaced
         self._checksums.learn(grant.place, published, crc)
         return published

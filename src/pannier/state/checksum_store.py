@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from pannier import metrics
 from pannier.errors import ConfigInvalid, PannierError, show
 from pannier.state import checksum_rows as rows
 from pannier.state.checksum_rows import CHECKSUMS, SLICE, Counts
@@ -339,6 +340,7 @@ class SqliteChecksums:
     def _mismatch(self, volume_id: str, path: bytes, before: int, after: int) -> None:
         with self._changed:
             self._mismatches += 1
+            metrics.CHECKSUM_MISMATCHES.inc()
             self._unsaved += 1
             told = self._mismatches
         if told <= _MOST_TOLD:

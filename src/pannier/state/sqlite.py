@@ -91,6 +91,16 @@ class SqliteState:
         if writer is not None:
             await writer.close()
 
+    async def check(self, deadline: float) -> None:
+        """Find out whether a pin could be written now, writing nothing.
+
+        Raises:
+            StateUnavailable: It could not, or that takes longer than ``deadline`` seconds.
+        """
+        await self._ask(
+            lambda connection: connection.execute("SELECT 1 FROM pins LIMIT 1"), writes=True, deadline=deadline
+        )
+
     async def pinned(self, session: str, *, certain: bool = False) -> str | None:
         """See ``SessionStore.pinned``."""
         seen = self._recall(session)
@@ -166,11 +176,11 @@ class SqliteState:
         )
         return None if row is None else bytes(row[0])
 
-    async def _ask(self, work: Work[ResultT], *, writes: bool) -> tuple[ResultT, int]:
+    async def _ask(self, work: Work[ResultT], *, writes: bool, deadline: float | None = None) -> tuple[ResultT, int]:
         if self._writer is None:
             raise StateUnavailable("the state database is not open")
         try:
-            return await self._writer.ask(work, writes=writes)
+            return await self._writer.ask(work, writes=writes, deadline=deadline)
         except ConfigInvalid as error:
             # the file was exchanged while we run: for a request that is a store which is away
             raise StateUnavailable("the state database was replaced by a file that cannot be used") from error

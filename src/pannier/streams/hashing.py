@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from pannier import metrics
 from pannier.archive.entries import Entry, Kind
 from pannier.archive.plan import Shape
 from pannier.dto.ids import FolderId
@@ -148,9 +149,13 @@ class Hashing:
     def unknown(self, place: Place, shape: Shape, numbers: Sequence[int]) -> list[int]:
         """Those of ``numbers`` whose checksum is needed and unknown; may read a disk, call it in a thread."""
         if isinstance(numbers, range):
-            return self._look_up(place, shape, shape.checksums.unknown(numbers))
-        known = shape.checksums.known
-        return self._look_up(place, shape, [number for number in numbers if not known[number]])
+            asked = shape.checksums.unknown(numbers)
+        else:
+            known = shape.checksums.known
+            asked = [number for number in numbers if not known[number]]
+        left = self._look_up(place, shape, asked)
+        metrics.looked_up(len(numbers) - len(left), 0)
+        return left
 
     def _look_up(self, place: Place, shape: Shape, numbers: Sequence[int]) -> list[int]:
         """Ask the store for all of ``numbers`` at once, and return those that it does not know."""
@@ -188,7 +193,11 @@ class Hashing:
 
     def _first_burst(self, place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
         known = self._store.get(place.volume.id, entry.identity)
-        return hash_burst(place, entry, offset, crc) if known is None else (entry.size, known)
+        if known is not None:
+            return entry.size, known
+        if not offset:
+            metrics.looked_up(0, 1)
+        return hash_burst(place, entry, offset, crc)
 
     def _end_unwanted(self, key: tuple[str, bytes], job: _Job) -> None:
         if not job.waiting and self._jobs.get(key) is job:
@@ -201,6 +210,7 @@ class Hashing:
             with closing(folder.whole_reader()) as whole:
                 for number in numbers:
                     if self.known(place, shape, number) is None:
+                        metrics.looked_up(0, 1)
                         entry = shape.entry(number)
                         (data,) = whole.read([(entry.source, entry.identity, entry.size, entry.path)])
                         self.learn(place, shape, number, crc32(data, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -12,7 +13,10 @@ T = TypeVar("T")
 
 
 class Workers:
-    """A bounded pool of threads. ``run`` returns, or raises, only when the call has ended."""
+    """A bounded pool of threads. ``run`` returns, or raises, only when the call has ended.
+
+    Calls run in the context of their caller, so that what they log names its request.
+    """
 
     def __init__(self, name: str, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"pannier-{name}")
@@ -24,11 +28,15 @@ class Workers:
         ``CancelledError``: descriptors and buffers that the call uses can be closed right after. Calls are therefore
         kept short (a burst, not a download).
         """
-        return await _joined(self._pool.submit(call, *args, **kwargs), takes_back=True)
+        return await _joined(self._submit(call, *args, **kwargs), takes_back=True)
 
     async def surely(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call in a thread whether or not the caller is cancelled meanwhile: for giving things back."""
-        return await _joined(self._pool.submit(call, *args, **kwargs), takes_back=False)
+        return await _joined(self._submit(call, *args, **kwargs), takes_back=False)
+
+    def _submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        context = copy_context()
+        return self._pool.submit(lambda: context.run(call, *args, **kwargs))
 
     async def close(self) -> None:
         """Wait for running calls and end the threads."""

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pannier.errors import VolumeFailed
 from pannier.volumes.confine import open_beneath
 from pannier.volumes.hosts import DiskWork, Measure, Space
 from pannier.volumes.ownership import Ownership
@@ -142,6 +143,19 @@ def space(root: int) -> Space:
     told = os.fstatvfs(root)
     capacity = told.f_blocks * told.f_frsize
     return Space(capacity, capacity - told.f_bavail * told.f_frsize)
+
+
+def probe(root: int, path: str) -> None:
+    """Ask a file system whether it is there, past what is cached: ``statvfs`` goes to a server where there is one.
+
+    Raises:
+        VolumeFailed: Something else is at the volume's path by now; the manager mounts what is there.
+        OSError: It does not answer.
+    """
+    os.fstatvfs(root)
+    here, there = os.fstat(root), os.stat(path)
+    if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+        raise VolumeFailed("another directory is at the volume's path since the server started; start it anew")
 
 
 def disk_work(root: int, table: Path = Path("/proc/diskstats")) -> DiskWork:

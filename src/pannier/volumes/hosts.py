@@ -43,6 +43,18 @@ class DiskWork:
 
 
 @runtime_checkable
+class ProbedVolume(Protocol):
+    """A volume that can be asked whether it answers."""
+
+    def probe(self) -> None:
+        """Look at its root. Blocks, for ever where its file system hangs.
+
+        Raises:
+            VolumeFailed: It does not answer as it should.
+        """
+
+
+@runtime_checkable
 class HostVolume(EditableVolume, Protocol):
     """A volume on a file system of this host, which the manager mounts and looks after. Everything here blocks."""
 

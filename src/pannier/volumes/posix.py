@@ -28,7 +28,7 @@ from pannier.errors import (
     VolumeFailed,
     show,
 )
-from pannier.volumes.administration import disk_work, make_folder, measure, paths_of_folders, space
+from pannier.volumes.administration import disk_work, make_folder, measure, paths_of_folders, probe, space
 from pannier.volumes.base import Found, Listing, Refused
 from pannier.volumes.confine import open_beneath, resolve, supported
 from pannier.volumes.descriptors import Descriptor
@@ -222,6 +222,14 @@ class PosixVolume:
         """See ``HostVolume.disk_work``."""
         with self._root.use() as root:
             return disk_work(root)
+
+    def probe(self) -> None:
+        """See ``ProbedVolume.probe``."""
+        try:
+            with self._root.use() as root:
+                probe(root, self._real)
+        except OSError as error:
+            raise VolumeFailed(f"volume {self.name} does not answer: {reason(error)}") from error
 
     def close(self) -> None:
         """Give the root back. Idempotent; opened folders stay usable."""
