@@ -18,6 +18,7 @@
     │   ├── TargetExists             something is where something new is to be
     │   ├── OperationRefused         the file system refuses what was asked: a name too long, a directory not empty, …
     │   ├── OperationUnsupported     the volume has no such operation
+    │   ├── CloneAcrossVolumes       a folder is to be cloned to another volume
     │   ├── StorageFull              no room is left on the volume, or in its quota
     │   │   └── QuotaExceeded            a limit that was set here would be passed
     │   ├── UploadMissing            no such upload is unfinished
@@ -212,6 +213,10 @@ class OperationRefused(RequestRejected):
 
 class OperationUnsupported(RequestRejected):
     """The volume has no such operation."""
+
+
+class CloneAcrossVolumes(RequestRejected):
+    """A folder is to be cloned to another volume than its own."""
 
 
 class StorageFull(RequestRejected):

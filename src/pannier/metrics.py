@@ -91,10 +91,8 @@ UPLOADS_BEGUN = _counter("uploads_begun", "Uploads that were begun.")
 UPLOADS_FINISHED = _counter("uploads_finished", "Uploads whose file has appeared.")
 UPLOADS_ABORTED = _counter("uploads_aborted", "Requests with bytes of an upload that ended early; most go on later.")
 UPLOAD_BYTES = _counter("upload_bytes", "Bytes of uploads that were made durable.")
-TASKS = _gauge("tasks", "Background tasks by state: waiting, running.", "state")
-TASKS_ENDED = _counter(
-    "tasks_ended", "Background tasks that have ended, by outcome: done, failed, cancelled.", "outcome"
-)
+TASKS = _gauge("tasks", "Background tasks that this process works on now.")
+TASKS_ENDED = _counter("tasks_ended", "Background tasks that have ended, by outcome: done, failed.", "outcome")
 
 # ---------------------------------------------------------------- the process
 

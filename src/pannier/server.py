@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import resource
 import signal
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 
 from pannier import __version__, logs, metrics
 from pannier.api.admission import Admission
@@ -23,24 +20,25 @@ from pannier.api.client_archives import ClientArchives
 from pannier.api.client_creations import ClientCreations
 from pannier.api.client_downloads import ClientDownloads
 from pannier.api.client_uploads import ClientUploads
-from pannier.api.connections import Runner
 from pannier.api.manager_archives import ManagerArchives
 from pannier.api.manager_downloads import ManagerDownloads
 from pannier.api.manager_files import ManagerFiles
 from pannier.api.manager_folders import ManagerFolders
 from pannier.api.manager_quotas import ManagerQuotas
+from pannier.api.manager_tasks import ManagerTasks
 from pannier.api.manager_uploads import ManagerUploads
 from pannier.api.middlewares import Drain
-from pannier.api.requests import Network
 from pannier.api.streaming import Streaming
-from pannier.config import Address, Settings
-from pannier.config.settings import ArchiveSettings, ListenerSettings
+from pannier.config import Settings
+from pannier.config.settings import ArchiveSettings
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
+from pannier.listeners import listen
 from pannier.memory import keep_out_of_collections, share_heap
 from pannier.services.archives import Archives
 from pannier.services.collecting import Collecting
 from pannier.services.downloads import Downloads
+from pannier.services.errands import KINDS, Errands
 from pannier.services.files import Files
 from pannier.services.folders import Folders, Mounted
 from pannier.services.orders import PlanSettings
@@ -49,6 +47,7 @@ from pannier.services.planning import Plans
 from pannier.services.progress import WalkLimits
 from pannier.services.quotas import Quotas
 from pannier.services.readiness import Readiness
+from pannier.services.tasks import AT_ONCE, Tasks
 from pannier.services.upload_checksums import UploadChecksums
 from pannier.services.upload_grants import LIFETIME
 from pannier.services.uploads import Uploads
@@ -56,6 +55,7 @@ from pannier.state.base import ChecksumStore
 from pannier.state.checksum_store import CHECKSUM_FILE, REMEMBERED, SqliteChecksums
 from pannier.state.checksums import ChecksumMemory
 from pannier.state.sqlite import SqliteState
+from pannier.state.tasks import SqliteTasks
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine
 from pannier.streams.encoding import Encoding
@@ -72,10 +72,6 @@ STREAM_THREADS = 32
 HASH_THREADS = 4
 EDIT_THREADS = 16
 PACK_THREADS = max(2, os.cpu_count() or 2)
-LONGEST_LINE = 64 * 1024
-"""Bytes of a request line or header field: upstream's tokens carry their file list (WIRE section 10, row 9)."""
-_CUT_SECONDS = 1.0
-_BACKLOG = 1_024
 
 _log = structlog.get_logger("pannier.server")
 
@@ -105,6 +101,7 @@ class Server:
         self._settings, self._volumes, self._internal = settings, volumes, internal
         self._parts = AsyncExitStack()
         self._drain = Drain()
+        self._tasks: Tasks | None = None
 
     async def start(self) -> Listening:
         """Open the state, then listen.
@@ -127,6 +124,8 @@ class Server:
     async def drain(self, seconds: float) -> None:
         """Refuse new work, and wait until what runs has finished, ``seconds`` at most."""
         self._drain.begin()
+        if self._tasks is not None:
+            self._tasks.stop()
         if not await self._drain.wait_idle(seconds):
             _log.warning("cut off what was still running", requests=self._drain.running)
 
@@ -140,6 +139,9 @@ class Server:
         state = SqliteState(settings.state.path / STATE_FILE)
         push(state.close)
         await state.open()
+        kept_tasks = SqliteTasks(settings.state.path / STATE_FILE)
+        push(kept_tasks.close)
+        await kept_tasks.open()
 
         checksums: ChecksumStore = ChecksumMemory(REMEMBERED)
         if settings.state.checksum_limit:
@@ -150,8 +152,8 @@ class Server:
         streaming, hash_threads = Workers("stream", STREAM_THREADS), Workers("hash", HASH_THREADS)
         walking = Workers("walk", settings.limits.max_concurrent_plans + 1)  # one more looks again at known plans
         packing = Workers("pack", PACK_THREADS)
-        editing = Workers("edit", EDIT_THREADS)
-        for workers in (streaming, hash_threads, walking, packing, editing):
+        editing, errand_threads = Workers("edit", EDIT_THREADS), Workers("task", AT_ONCE)
+        for workers in (streaming, hash_threads, walking, packing, editing, errand_threads):
             push(workers.close)
         ahead = AheadSettings(lead=settings.archive.hash_ahead, linger=settings.archive.background_hash_linger)
         hashing = Hashing(hash_threads, checksums)
@@ -173,6 +175,9 @@ class Server:
         collecting = Collecting(places, editing, lifetime=LIFETIME)
         push(collecting.close)
         collecting.start()
+        tasks = self._tasks = Tasks(kept_tasks, KINDS, self._volumes, errand_threads)
+        push(tasks.close)
+        errands = Errands(places, tasks, quotas, editing, make_scopes=proxy.allow_auto_quota_scope_creation)
         uploads = Uploads(
             places,
             editing,
@@ -226,6 +231,7 @@ class Server:
                 ManagerArchives(archives, limits.max_selection_body),
                 ManagerFolders(folders),
                 ManagerQuotas(quotas),
+                ManagerTasks(errands),
                 ManagerFiles(files),
                 ManagerDownloads(downloads, client_streams),
                 ManagerUploads(uploads),
@@ -234,49 +240,16 @@ class Server:
             manager.secret.get_secret_value(),
             readiness,
         )
-        client_url = await self._listen(
-            client_app, "api.client.service-addr", client.service_addr, client, client.trusted_proxies
+        client_url = await listen(
+            push, client_app, "api.client.service-addr", client.service_addr, client, client.trusted_proxies
         )
-        manager_url = await self._listen(manager_app, "api.manager.service-addr", manager.service_addr, manager)
+        manager_url = await listen(push, manager_app, "api.manager.service-addr", manager.service_addr, manager)
         internal_url = None
         if self._internal:
             app = internal_application([], self._drain, readiness)
-            internal_url = await self._listen(app, "api.manager.internal-addr", manager.internal_addr, None)
+            internal_url = await listen(push, app, "api.manager.internal-addr", manager.internal_addr, None)
+        tasks.start()
         return Listening((client.public_url or client_url).rstrip("/") + client.path_prefix, manager_url, internal_url)
-
-    async def _listen(
-        self,
-        app: web.Application,
-        key: str,
-        address: Address,
-        listener: ListenerSettings | None,
-        trusted: Sequence[Network] = (),
-    ) -> str:
-        runner = Runner(
-            app,
-            trusted=trusted,
-            access_log=None,  # ours names no token
-            handler_cancellation=True,  # a client that leaves ends what is done for it
-            shutdown_timeout=_CUT_SECONDS,
-            max_line_size=LONGEST_LINE,
-            max_field_size=LONGEST_LINE,
-        )
-        await runner.setup()
-        self._parts.push_async_callback(runner.cleanup)
-        tls = _tls(key, listener) if listener is not None and listener.ssl_enabled else None
-        site = web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=_BACKLOG)
-        try:
-            await site.start()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                reason, way_out = f"{address} is in use", "stop what listens there or choose another port"
-            else:
-                reason, way_out = f"cannot listen at {address}: {error.strerror}", "choose another address"
-            raise ConfigInvalid(key, reason, way_out) from error
-        port = runner.addresses[0][1]
-        loopback = "::1" if address.host == "::" else "127.0.0.1"  # asyncio keeps IPv4 off an IPv6 socket
-        shown = Address(loopback if address.is_wildcard else address.host, port)
-        return f"{'https' if tls else 'http'}://{shown}"
 
 
 def run(
@@ -391,16 +364,3 @@ def _plan_settings(settings: Settings) -> PlanSettings:
         late_checksum_above=archive.late_checksum_above,
         remembered_entries=limits.max_entries,
     )
-
-
-def _tls(key: str, listener: ListenerSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    assert listener.ssl_cert is not None
-    try:
-        context.load_cert_chain(listener.ssl_cert, listener.ssl_privkey)
-    except (OSError, ssl.SSLError) as error:
-        table = key.rpartition(".")[0]
-        raise ConfigInvalid(
-            f"{table}.ssl-cert", f"cannot be used: {error}", "give a PEM certificate and its key"
-        ) from error
-    return context

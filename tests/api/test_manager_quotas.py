@@ -7,7 +7,7 @@ import io
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,12 @@ from pannier.streams.workers import Workers
 from pannier.volumes.hosts import Measure
 from pannier.volumes.posix import PosixVolume
 from tests.api.disk import disk
+from tests.api.host import OWNER, Host, kind, new_id
 from tests.api.live import Answer
-from tests.api.test_manager_folders import OWNER, Host, kind, new_id, served
 
 KIB = 1024
 MIB = 1024 * KIB
 SCOPE = f"user:{OWNER}"
-
-
-@pytest.fixture
-async def host(tmp_path: Path) -> AsyncIterator[Host]:
-    async with served(tmp_path) as it:
-        yield it
 
 
 async def ask(host: Host, method: str, path: str = "/quota-scope", **body: Any) -> Answer:

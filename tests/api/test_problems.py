@@ -38,6 +38,7 @@ EXAMPLES: list[tuple[PannierError, int, str, str]] = [
     (errors.TargetExists(b"a"), 409, "vfolder_create_already-exists", "target-exists"),
     (errors.OperationRefused("No such file", 2, [b"a"]), 400, "vfolder_update_bad-request", "operation-refused"),
     (errors.OperationUnsupported("x"), 400, "vfolder_access_unsupported", "operation-unsupported"),
+    (errors.CloneAcrossVolumes("x"), 500, "storage-proxy_generic_internal-error", "storage/generic"),
     (errors.QuotaExceeded("s", used=1, asked=2, limit=2), 507, "vfolder_create_quota-exceeded", "quota-exceeded"),
     (errors.StorageFull("x"), 507, "vfolder_create_storage-full", "storage-full"),
     (errors.UploadMissing(), 404, "storage-proxy_read_not-found", "storage/tus-session-not-found"),

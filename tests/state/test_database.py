@@ -72,8 +72,8 @@ async def test_a_later_versions_database_is_refused_with_the_way_out(path: Path)
     async with opened(path):
         pass
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version=2")
-    with pytest.raises(ConfigInvalid, match="schema 2; this version of Pannier knows 1"):
+        connection.execute("PRAGMA user_version=3")
+    with pytest.raises(ConfigInvalid, match="schema 3; this version of Pannier knows 2"):
         await SqliteState(path).open()
 
 

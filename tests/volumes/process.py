@@ -1,10 +1,12 @@
-"""What tests ask of their own process: its descriptors, its privileges."""
+"""What tests ask of processes: their descriptors, their privileges, and to be in the way."""
 
 from __future__ import annotations
 
 import gc
 import os
 import resource
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,3 +69,49 @@ def few_descriptors(spare: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for number in holders:
             os.close(number)
+
+
+@contextmanager
+def renaming(*moves: tuple[bytes, bytes]) -> Iterator[None]:
+    """Rename in this order, again and again, in another process: threads of one take turns too politely."""
+    program = """if True:
+        import os, sys
+        names = [bytes.fromhex(name) for name in sys.argv[1:]]
+        moves = list(zip(names[::2], names[1::2]))
+        print(flush=True)
+        while os.getppid() != 1:
+            for source, target in moves:
+                os.rename(source, target)
+    """
+    with _in_the_way(program, [name for move in moves for name in move]):
+        yield
+
+
+@contextmanager
+def exchanging(one: bytes, other: bytes) -> Iterator[None]:
+    """Have two things change places, atomically, again and again, in another process."""
+    program = """if True:
+        import ctypes, os, sys
+        one, other = (bytes.fromhex(name) for name in sys.argv[1:])
+        exchange = ctypes.CDLL(None, use_errno=True).renameat2
+        print(flush=True)
+        while os.getppid() != 1:
+            for _ in range(1000):
+                if exchange(-100, one, -100, other, 2):
+                    sys.exit(os.strerror(ctypes.get_errno()))
+    """
+    with _in_the_way(program, [one, other]):
+        yield
+
+
+@contextmanager
+def _in_the_way(program: str, names: list[bytes]) -> Iterator[None]:
+    arguments = [name.hex() for name in names]
+    with subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield
+            assert process.poll() is None, "the race ended early"
+        finally:
+            process.kill()

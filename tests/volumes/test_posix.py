@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -26,7 +24,7 @@ from pannier.errors import (
 from pannier.volumes.base import Folder, Found, Refused
 from pannier.volumes.posix import PosixVolume, SingleFolderVolume
 from tests.volumes.contract import FOLDER, VolumeContract, changed, opened, refusal
-from tests.volumes.process import no_descriptor_kept, unprivileged
+from tests.volumes.process import no_descriptor_kept, renaming, unprivileged
 from tests.volumes.stages import PosixStage
 
 SECRET = b"SECRET, and longer"
@@ -184,29 +182,6 @@ def test_a_directory_that_moves_out_takes_no_walk_with_it(stage: PosixStage, tmp
     inside, outside = stage.at(b"d/sub"), os.fsencode(tmp_path / "outside" / "sub")
     with renaming((inside, outside), (outside, inside)):
         assert hammer(stage, [b"link"]) == {PUBLIC}
-
-
-@contextmanager
-def renaming(*moves: tuple[bytes, bytes]) -> Iterator[None]:
-    """Rename in this order, again and again, in another process: threads of one take turns too politely."""
-    program = """if True:
-        import os, sys
-        names = [bytes.fromhex(name) for name in sys.argv[1:]]
-        moves = list(zip(names[::2], names[1::2]))
-        print(flush=True)
-        while os.getppid() != 1:
-            for source, target in moves:
-                os.rename(source, target)
-    """
-    arguments = [name.hex() for move in moves for name in move]
-    with subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            yield
-            assert process.poll() is None, "the race ended early"
-        finally:
-            process.kill()
 
 
 def swapping(stage: PosixStage, name: bytes, target: bytes) -> AbstractContextManager[None]:

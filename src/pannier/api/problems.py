@@ -136,6 +136,12 @@ KINDS: dict[type[PannierError], Kind] = {
     errors.OperationUnsupported: Kind(
         "operation-unsupported", 400, "vfolder_access_unsupported", "The volume cannot do this."
     ),
+    errors.CloneAcrossVolumes: Kind(  # the wire's manager knows no other status for it (WIRE section 4)
+        "storage/generic",
+        500,
+        "storage-proxy_generic_internal-error",
+        "A folder can be cloned within its own volume only.",
+    ),
     errors.QuotaExceeded: Kind(
         "quota-exceeded",
         507,

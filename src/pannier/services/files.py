@@ -102,7 +102,7 @@ class Files:
         """
         paths = sorted({inside(path) for path in request.relpaths})
         place = self._places.place(request.volume, request.vfid)
-        await self._workers.run(_check_deletable, place, paths, request.recursive)
+        await self._workers.run(check_deletable, place, paths, request.recursive)
         for path in paths:
             await self._workers.run(_edit, place, methodcaller("remove", path))
         self._quotas.freed(place)
@@ -156,7 +156,8 @@ def _at(ns: int) -> datetime:
     return _EPOCH + timedelta(microseconds=min(max(ns // 1_000, _FIRST), _LAST))
 
 
-def _check_deletable(place: Place, paths: Sequence[bytes], recursive: bool) -> None:
+def check_deletable(place: Place, paths: Sequence[bytes], recursive: bool) -> None:
+    """Look whether everything at some paths may be deleted; blocks. Errors as of ``Files.delete``."""
     kinds = _edit(place, lambda editor: editor.kinds(paths))
     directories = [path for path, kind in zip(paths, kinds, strict=True) if kind is Kind.DIRECTORY]
     if directories and not recursive:

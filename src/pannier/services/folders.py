@@ -78,7 +78,7 @@ class Folders:
         Raises:
             VolumeUnknown, OperationUnsupported: As they say.
         """
-        work = await self._workers.run(_host(self._places.volume(volume)).disk_work)
+        work = await self._workers.run(host(self._places.volume(volume)).disk_work)
         metric = Metric(
             iops_read=work.reads,
             iops_write=work.writes,
@@ -91,7 +91,7 @@ class Folders:
 
     async def space(self, volume: str) -> SpaceReply:
         """Tell how full a volume is; errors as ``metric``."""
-        told = await self._workers.run(_host(self._places.volume(volume)).space)
+        told = await self._workers.run(host(self._places.volume(volume)).space)
         return SpaceReply(capacity_bytes=told.capacity, used_bytes=told.used)
 
     # -- folders
@@ -104,7 +104,7 @@ class Folders:
             FolderExists, QuotaScopeMissing, VolumeUnknown, OperationUnsupported, OperationRefused, StorageFull,
             VolumeFailed: As they say.
         """
-        volume = _host(self._places.volume(request.volume))
+        volume = host(self._places.volume(request.volume))
         if (scope := request.vfid.scope) is None:
             raise InvalidRequest("vfid", "a new folder needs a quota scope: <scope>/<uuid>")
         limit = request.options.initial_max_size_for_quota_scope if request.options else None
@@ -141,21 +141,26 @@ class Folders:
         return UsedBytesReply(used_bytes=-1 if measured is None else measured.allocated)
 
     async def _measure(self, request: FolderRequest) -> Measure | None:
-        volume = _host(self._places.volume(request.volume))
+        volume = host(self._places.volume(request.volume))
         try:
             return await self._workers.run(volume.measure, request.vfid, _PATIENCE)
         except OSError as error:
             raise VolumeFailed(f"the folder cannot be counted: {error.strerror}") from error
 
 
-def _host(volume: Volume) -> HostVolume:
+def host(volume: Volume) -> HostVolume:
+    """Return a volume as one of this host.
+
+    Raises:
+        OperationUnsupported: It is none.
+    """
     if not isinstance(volume, HostVolume):
         raise OperationUnsupported(f"volume {volume.name!r} is not on a file system of this host")
     return volume
 
 
 def _mount(place: Place, subpath: bytes) -> str:
-    path = _host(place.volume).folder_path(place.folder_id)
+    path = host(place.volume).folder_path(place.folder_id)
     folder = place.open()
     try:
         folder.lookup(subpath, follow=True)

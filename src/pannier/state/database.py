@@ -12,8 +12,8 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pannier.errors import ConfigInvalid, StateUnavailable
@@ -39,13 +39,14 @@ class Schema:
     Attributes:
         noun: What it is called in messages, such as ``state database``.
         application: SQLite's application id, which tells the file from another program's.
-        version: Of the tables; a file of another one is refused.
+        version: Of the tables; a file of another one is refused, unless ``upgrades`` leads from it to this one.
         tables: The statements that make them.
         loss: What moving the file away costs, for messages.
         most_aside: Broken files that are kept; a disk that breaks every file must not be filled with them.
         overwrites: Whether the last of these makes room for the next; else no more is moved aside, nor made anew.
         checked: Whether the file is read whole when it is opened, if it is not too large for that.
         pragmas: Statements that come before the first table is made.
+        upgrades: The statements that make a version the next one, by the version they begin with.
     """
 
     noun: str
@@ -57,6 +58,7 @@ class Schema:
     overwrites: bool = False
     checked: bool = True
     pragmas: tuple[str, ...] = ()
+    upgrades: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 class _Broken(Exception):
@@ -67,10 +69,20 @@ class Database:
     """A connection that is there when it can be.
 
     ``generation`` counts the times it was opened: what was read before the last may have been from another file.
+    What is committed survives the death of the process; with ``synced`` a power cut, too, for a few milliseconds each.
     """
 
-    def __init__(self, path: Path, schema: Schema, *, patience: float = PATIENCE, mounts: Path = MOUNTS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Schema,
+        *,
+        patience: float = PATIENCE,
+        mounts: Path = MOUNTS,
+        synced: bool = False,
+    ) -> None:
         self._path, self._schema, self._patience, self._mounts = path, schema, patience, mounts
+        self._synced = synced
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int] | None = None
         self._suspect = False
@@ -216,7 +228,7 @@ class Database:
                 f"the file system of {str(self._path)!r} has no shared memory, which SQLite's write-ahead log needs",
                 "choose a directory on a local disk",
             )
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if self._synced else 'NORMAL'}")
         connection.execute("PRAGMA journal_size_limit=16777216")
         if self._suspect or (schema.checked and os.stat(self._path).st_size <= _LARGE):
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -228,6 +240,11 @@ class Database:
         if application == schema.application and version == schema.version:
             return
         if application == schema.application:
+            if version < schema.version and all(step in schema.upgrades for step in range(version, schema.version)):
+                self._change(
+                    connection, [each for step in range(version, schema.version) for each in schema.upgrades[step]]
+                )
+                return
             raise ConfigInvalid(
                 _SETTING,
                 f"{str(self._path)!r} has schema {version}; this version of Pannier knows {schema.version}",
@@ -237,11 +254,15 @@ class Database:
             raise ConfigInvalid(
                 _SETTING, f"{str(self._path)!r} is a database of another program", "name a file of Pannier's own"
             )
+        self._change(connection, schema.tables)
+
+    def _change(self, connection: sqlite3.Connection, statements: Iterable[str]) -> None:
+        """Make the tables what they are to be, all or nothing; other processes wait meanwhile (``_alone``)."""
         connection.execute("BEGIN IMMEDIATE")
-        for statement in schema.tables:
+        for statement in statements:
             connection.execute(statement)
-        connection.execute(f"PRAGMA application_id={schema.application}")
-        connection.execute(f"PRAGMA user_version={schema.version}")
+        connection.execute(f"PRAGMA application_id={self._schema.application}")
+        connection.execute(f"PRAGMA user_version={self._schema.version}")
         connection.execute("COMMIT")
 
     def _move_aside(self, reason: str) -> None:

@@ -14,18 +14,30 @@ from pannier.state.base import WITHDRAWN
 from pannier.state.database import MOUNTS, PATIENCE, Database, Schema
 from pannier.state.writer import DEADLINE, GroupWriter, ResultT, Work
 
+_TASKS = (
+    # the number is also the byte of the lock file that is a task's lease (state/leases.py), so none is used twice
+    "CREATE TABLE tasks (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, "
+    "volume TEXT NOT NULL, work TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, "
+    "not_before REAL NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '', done INTEGER NOT NULL DEFAULT 0, "
+    "total INTEGER, special INTEGER NOT NULL DEFAULT 0, vanished INTEGER NOT NULL DEFAULT 0, error TEXT, "
+    "created REAL NOT NULL, ended REAL)",
+    "CREATE INDEX tasks_not_ended ON tasks (number) WHERE ended IS NULL",
+    "CREATE INDEX tasks_by_end ON tasks (ended) WHERE ended IS NOT NULL",
+)
 STATE = Schema(
     noun="state database",
     application=0x50414E31,  # "PAN1"
-    version=1,
+    version=2,
     tables=(
         # keys are SHA-256 digests of the names: of one size, and the file tells no token's name
         "CREATE TABLE pins (session BLOB PRIMARY KEY, etag TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE INDEX pins_by_expiry ON pins (expires)",
         "CREATE TABLE selections (digest BLOB PRIMARY KEY, body BLOB NOT NULL, expires INTEGER NOT NULL)",
         "CREATE INDEX selections_by_expiry ON selections (expires)",
+        *_TASKS,
     ),
     loss="downloads that were begun then start over",
+    upgrades={1: _TASKS},
 )
 
 _OPENING = 60.0

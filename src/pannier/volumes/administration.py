@@ -13,11 +13,13 @@ from pannier.errors import VolumeFailed
 from pannier.volumes.confine import open_beneath
 from pannier.volumes.hosts import DiskWork, Measure, Space
 from pannier.volumes.ownership import Ownership
+from pannier.volumes.renaming import rename_new
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY
 _OPEN_DIRECTORY = _LIST | os.O_NOFOLLOW | os.O_CLOEXEC
 SCOPE_MODE = 0o755
 """Of the directory of a quota scope (WIRE section 2)."""
+_TRIES = 100
 _BLOCK = 512
 """Bytes of what stat(2) counts as a block."""
 _DIGITS = re.compile(rb"[0-9a-f]{2}|[0-9a-f]{28}|[0-9a-f]{32}")
@@ -41,19 +43,94 @@ def make_folder(root: int, path: bytes, mode: int, ownership: Ownership, *, make
         FileNotFoundError: The scope's directory is not there.
         OSError: It cannot be made.
     """
-    names = path.split(b"/")
-    at = os.dup(root)
+
+    def make(above: int, name: bytes) -> None:
+        _make(above, name, mode, ownership, exist_ok=False)
+
+    _put(root, path, make, ownership, make_scope=make_scope, scoped=scoped)
+
+
+def publish_folder(root: int, path: bytes, ownership: Ownership, staged: int, name: bytes, *, scoped: bool) -> None:
+    """Rename ``name`` in the directory ``staged`` to the directory of a folder, durably; otherwise as `make_folder`."""
+
+    def publish(above: int, last: bytes) -> None:
+        rename_new(name, last, src_dir_fd=staged, dst_dir_fd=above)
+        sync_names(above)
+        os.fsync(staged)
+
+    _put(root, path, publish, ownership, make_scope=False, scoped=scoped)
+
+
+def make_scope_of(root: int, path: bytes, ownership: Ownership) -> None:
+    """Make the first directory of a path, the quota scope's, if it is missing; errors as of mkdir(2)."""
+    _make(root, path.split(b"/")[0], SCOPE_MODE, ownership, exist_ok=True)
+
+
+def take_folder(root: int, path: bytes, staged: int, name: bytes, *, scoped: bool) -> None:
+    """Rename the directory of a folder to ``name`` in the directory ``staged``, durably, and tidy up above it.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: No folder is there.
+        OSError: It cannot be renamed.
+    """
+    above, _, last = path.rpartition(b"/")
+    directory = open_beneath(root, above, _LIST)
     try:
-        for depth, name in enumerate(names[:-1]):
-            is_scope = scoped and depth == 0
-            if not is_scope or make_scope:
-                _make(at, name, SCOPE_MODE if is_scope else ownership.directory_mode, ownership, exist_ok=True)
-            below = os.open(name, _OPEN_DIRECTORY, dir_fd=at)
-            os.close(at)
-            at = below
-        _make(at, names[-1], mode, ownership, exist_ok=False)
+        os.close(os.open(last, _OPEN_DIRECTORY, dir_fd=directory))
+        os.rename(last, name, src_dir_fd=directory, dst_dir_fd=staged)
+        os.fsync(directory)
+        os.fsync(staged)
     finally:
-        os.close(at)
+        os.close(directory)
+    names = path.split(b"/")
+    for depth in range(len(names) - 1, int(scoped), -1):
+        higher = open_beneath(root, b"/".join(names[: depth - 1]), _LIST)
+        try:
+            os.rmdir(names[depth - 1], dir_fd=higher)
+        except OSError:  # other folders are in it
+            return
+        finally:
+            os.close(higher)
+
+
+def _put(
+    root: int,
+    path: bytes,
+    put: Callable[[int, bytes], None],
+    ownership: Ownership,
+    *,
+    make_scope: bool,
+    scoped: bool,
+) -> None:
+    """Make the directories above a folder, then ``put`` it into the last of them."""
+    names = path.split(b"/")
+    for last_try in (*(False,) * _TRIES, True):
+        at = os.dup(root)
+        try:
+            for depth, name in enumerate(names[:-1]):
+                is_scope = scoped and depth == 0
+                if not is_scope or make_scope:
+                    _make(at, name, SCOPE_MODE if is_scope else ownership.directory_mode, ownership, exist_ok=True)
+                below = os.open(name, _OPEN_DIRECTORY, dir_fd=at)
+                os.close(at)
+                at = below
+            put(at, names[-1])
+            return
+        except FileNotFoundError:
+            # whoever deletes the last folder of a directory takes it away, perhaps while we are about to use it
+            if last_try or not is_there(root, names[0]):
+                raise
+        finally:
+            os.close(at)
+
+
+def is_there(directory: int, path: bytes) -> bool:
+    """Whether anything is at a path, links not followed."""
+    try:
+        os.close(open_beneath(directory, path, os.O_PATH))
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _make(directory: int, name: bytes, mode: int, ownership: Ownership, *, exist_ok: bool) -> None:
@@ -69,6 +146,11 @@ def _make(directory: int, name: bytes, mode: int, ownership: Ownership, *, exist
         os.fsync(made)
     finally:
         os.close(made)
+    sync_names(directory)
+
+
+def sync_names(directory: int) -> None:
+    """Make what happened to the names of a directory durable; its descriptor may be one of ``O_PATH``."""
     here = os.open(b".", _OPEN_DIRECTORY, dir_fd=directory)
     try:
         os.fsync(here)

@@ -9,7 +9,7 @@ for a link meanwhile.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -313,6 +313,19 @@ class FolderEditor(Protocol):
 
     def remove(self, path: bytes) -> None:
         """Remove what is at a path with all below it, if anything is; of the folder itself only what is in it."""
+
+    def take_away(self, paths: Sequence[bytes], aside: bytes) -> None:
+        """Have what is at some paths vanish at once, each, to where nobody looks, under one name; as ``remove``."""
+
+    def clear(self, aside: bytes, go_on: Callable[[int], bool]) -> bool:
+        """Remove what was taken away under a name.
+
+        Args:
+            go_on: Told now and then how many things were removed since; False ends it.
+
+        Returns:
+            Whether all of it is gone; otherwise it may be called again.
+        """
 
     def stage(self, session: bytes) -> None:
         """Begin an upload, durably."""

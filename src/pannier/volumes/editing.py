@@ -11,23 +11,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pannier.archive.entries import Kind
-from pannier.errors import OffenceCode, OperationRefused, PathOutside, StorageFull, TargetExists, VolumeFailed, show
+from pannier.errors import OffenceCode, PathOutside, TargetExists, VolumeFailed
+from pannier.volumes.aside import clear, place_aside, take_in
 from pannier.volumes.base import RESERVED, Refused, Seen, StagedUpload
 from pannier.volumes.confine import inspect, resolve
 from pannier.volumes.descriptors import Descriptor
 from pannier.volumes.listings import kind_of
 from pannier.volumes.ownership import Ownership
 from pannier.volumes.publishing import PosixUpload
-from pannier.volumes.removal import remove_tree
+from pannier.volumes.refusals import BROKEN, told, told_of
+from pannier.volumes.removal import GoOn, remove_tree
 from pannier.volumes.renaming import rename_new
 from pannier.volumes.staging import Staging
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_BROKEN = (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _REMOVED = b"removed-"
 """What the names of things that are being removed begin with, in the reserved directory."""
-_OUTSIDE = (OffenceCode.LINK_OUTSIDE, OffenceCode.LINK_LOOP, OffenceCode.OUTSIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class PosixEditor:
                 try:
                     status, target = inspect(place.directory, name)
                 except OSError as error:
-                    if error.errno in _BROKEN:
+                    if error.errno in BROKEN:
                         raise
                     continue
                 if target:
@@ -167,6 +166,22 @@ class PosixEditor:
             except FileNotFoundError:
                 pass
 
+    def take_away(self, paths: Sequence[bytes], aside: bytes) -> None:
+        """See ``FolderEditor.take_away``."""
+        with self.telling(*paths), self.root.use() as root, take_in(root, RESERVED, aside) as hidden:
+            for path in paths:
+                if path:
+                    self._take_away(path, hidden)
+                else:
+                    for name in map(os.fsencode, _names(root)):
+                        if name != RESERVED:
+                            self._take_away(name, hidden)
+
+    def clear(self, aside: bytes, go_on: GoOn) -> bool:
+        """See ``FolderEditor.clear``."""
+        with self.telling(b"."), self.root.use() as root:
+            return clear(root, RESERVED, aside, go_on)
+
     # -- uploads
 
     def stage(self, session: bytes) -> None:
@@ -211,6 +226,22 @@ class PosixEditor:
             finally:
                 os.close(made)
 
+    def _take_away(self, path: bytes, hidden: int) -> None:
+        """Have what is at a path vanish into the directory ``hidden``, if anything is there."""
+        try:
+            with self.spot(path) as spot:
+                try:
+                    os.rename(spot.name, secrets.token_hex(16).encode(), src_dir_fd=spot.directory, dst_dir_fd=hidden)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    os.unlink(spot.name, dir_fd=spot.directory)  # on what is mounted in the folder
+        except Refused as refused:
+            if refused.offence.code not in (OffenceCode.MISSING, OffenceCode.LINK_DANGLING):
+                raise
+        except FileNotFoundError:
+            pass
+
     def _remove(self, spot: Spot) -> None:
         try:
             os.unlink(spot.name, dir_fd=spot.directory)
@@ -220,30 +251,13 @@ class PosixEditor:
         hidden = _REMOVED + secrets.token_hex(16).encode()
         while True:
             try:
-                with self.root.use() as root, self._reserved(root) as reserved:
+                with self.root.use() as root, place_aside(root, RESERVED) as reserved:
                     os.rename(spot.name, hidden, src_dir_fd=spot.directory, dst_dir_fd=reserved)
                     remove_tree(reserved, hidden)
                 return
             except FileNotFoundError:
                 # another removal that ended has taken the reserved directory away under us, unless ours is gone
                 os.lstat(spot.name, dir_fd=spot.directory)
-
-    @contextmanager
-    def _reserved(self, root: int) -> Iterator[int]:
-        """Open the reserved directory, making it if need be; it goes again when nothing is in it."""
-        try:
-            os.mkdir(RESERVED, 0o700, dir_fd=root)
-        except FileExistsError:
-            pass
-        reserved = os.open(RESERVED, _OPEN_DIRECTORY, dir_fd=root)
-        try:
-            yield reserved
-        finally:
-            os.close(reserved)
-            try:
-                os.rmdir(RESERVED, dir_fd=root)
-            except OSError:  # something is in it
-                pass
 
     # -- finding
 
@@ -303,26 +317,6 @@ class PosixEditor:
             raise told(refused, paths) from refused
         except OSError as error:
             raise told_of(error, paths) from error
-
-
-def told(refused: Refused, paths: Sequence[bytes]) -> OperationRefused | PathOutside:
-    """Return the error that a refused path is for an operation on ``paths``."""
-    offence = refused.offence
-    if offence.code in _OUTSIDE:
-        return PathOutside(offence.path, offence.detail)
-    number = errno.EACCES if offence.code is OffenceCode.UNREADABLE else errno.ENOENT
-    return OperationRefused(os.strerror(number), number, paths)
-
-
-def told_of(error: OSError, paths: Sequence[bytes]) -> OperationRefused | StorageFull | VolumeFailed:
-    """Return the error that a failed system call is for an operation on ``paths``."""
-    number = error.errno or errno.EIO
-    words = os.strerror(number)
-    if number in _FULL:
-        return StorageFull(f"{', '.join(map(show, paths))}: {words}; make room, or ask for more")
-    if number in _BROKEN:
-        return VolumeFailed(f"{', '.join(map(show, paths))}: {words}")
-    return OperationRefused(words, number, paths)
 
 
 def _reserved(path: bytes) -> PathOutside:

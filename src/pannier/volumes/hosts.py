@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from pannier.dto.ids import FolderId, QuotaScope
 from pannier.volumes.base import EditableVolume
+from pannier.volumes.copying import Copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,46 @@ class HostVolume(EditableVolume, Protocol):
             QuotaScopeMissing: Its scope is not there, and may not be made.
             OperationUnsupported: The volume is one folder itself.
             OperationRefused, StorageFull, VolumeFailed: As they say.
+        """
+
+    def remove_folder(self, folder: FolderId, aside: bytes) -> None:
+        """Have a folder vanish at once and whole, durably, to where nobody looks, under a name; ``clear`` removes it.
+
+        Nothing happens where no folder is. The directories above it go too when nothing else is in them, not its scope.
+
+        Raises:
+            OperationUnsupported: The volume is one folder itself.
+            OperationRefused, StorageFull, VolumeFailed: As they say.
+        """
+
+    def clear(self, folder: FolderId, aside: bytes, go_on: Callable[[int], bool]) -> bool:
+        """Remove what stands aside for a folder under a name: see ``FolderEditor.clear``."""
+
+    def prepare_clone(self, source: FolderId, target: FolderId, *, make_scope: bool) -> None:
+        """Look whether a folder can be cloned; the target's quota scope is made, where that is allowed.
+
+        Raises:
+            FolderMissing: Of the source.
+            FolderExists, QuotaScopeMissing: Of the target.
+            OperationUnsupported: The volume is one folder itself.
+            OperationRefused, StorageFull, VolumeFailed: As they say.
+        """
+
+    def copy_folder(
+        self, source: FolderId, target: FolderId, aside: bytes, go_on: Callable[[int], bool], copied: Copied
+    ) -> None:
+        """Copy a folder to where nobody looks, under a name where nothing is, durably: see ``copy_tree``; errors too.
+
+        Raises:
+            FolderMissing: Of the source.
+        """
+
+    def publish_folder(self, target: FolderId, aside: bytes) -> bool:
+        """Have what was copied be a folder, whole and at once, durably; False if nothing is there under that name.
+
+        Raises:
+            FolderExists: Something has the target's place.
+            QuotaScopeMissing, OperationRefused, StorageFull, VolumeFailed: As they say.
         """
 
     def folder_path(self, folder: FolderId) -> str:

@@ -41,6 +41,16 @@ class Ownership:
             os.fchown(descriptor, -1 if self.owner is None else self.owner, -1 if self.group is None else self.group)
         os.fchmod(descriptor, mode)  # after fchown, which takes setuid and setgid away
 
+    def grant_link(self, directory: int, name: bytes) -> None:
+        """Give a new symbolic link its owner and group; it has no permissions of its own.
+
+        Raises:
+            OSError: The process may not do that.
+        """
+        if self.owner is not None or self.group is not None:
+            owner, group = -1 if self.owner is None else self.owner, -1 if self.group is None else self.group
+            os.chown(name, owner, group, dir_fd=directory, follow_symlinks=False)
+
 
 OURS = Ownership()
 """The process's own user and group, and rights for the group as upstream gives them (WIRE section 2)."""

@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,25 +20,37 @@ from pannier.dto.ids import FolderId, QuotaScope
 from pannier.errors import (
     FolderExists,
     FolderMissing,
-    Offence,
-    OffenceCode,
     OperationUnsupported,
     QuotaScopeExists,
     QuotaScopeMissing,
     VolumeFailed,
-    show,
 )
-from pannier.volumes.administration import disk_work, make_folder, measure, paths_of_folders, probe, space
-from pannier.volumes.base import Found, Listing, Refused
-from pannier.volumes.confine import open_beneath, resolve, supported
+from pannier.volumes.administration import (
+    disk_work,
+    is_there,
+    make_folder,
+    make_scope_of,
+    measure,
+    paths_of_folders,
+    probe,
+    publish_folder,
+    space,
+    take_folder,
+)
+from pannier.volumes.aside import clear, take_in
+from pannier.volumes.confine import open_beneath, supported
+from pannier.volumes.copying import Copied, copy_tree, settle
 from pannier.volumes.descriptors import Descriptor
-from pannier.volumes.editing import PosixEditor, told_of
+from pannier.volumes.editing import PosixEditor
 from pannier.volumes.folders import folder_at, folder_path, scope_path
 from pannier.volumes.hosts import DiskWork, Measure, Space
-from pannier.volumes.listings import batches, identities, reason, stat_of
+from pannier.volumes.listings import reason
 from pannier.volumes.ownership import OURS, Ownership
+from pannier.volumes.reading import PosixFolder
+from pannier.volumes.refusals import told_of
+from pannier.volumes.removal import GoOn
 from pannier.volumes.scopes import limit_of, make_scope, measure_scope, set_limit
-from pannier.volumes.sources import ENTER, READ, PosixSource, PosixWholeReader, not_opened
+from pannier.volumes.sources import ENTER
 from pannier.volumes.specs import VolumeSpec
 
 CLOCK_GRANULARITY = 0.02
@@ -49,60 +61,12 @@ for which attributes are cached (on NFS ``acregmin``, 3 s by default): set ``clo
 """
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY
+ASIDE = b".pannier"
+"""Where folders stand that are removed or copied: beside the others, in their scope."""
+_THE_FOLDER = b"folder"
 
 _GONE = (errno.ENOENT, errno.ENAMETOOLONG)
 _NOT_A_DIRECTORY = (errno.ENOTDIR, errno.ELOOP)
-_NOT_ALLOWED = (errno.EACCES, errno.EPERM)
-
-
-class PosixFolder:
-    """One virtual folder, held by the descriptor of its root."""
-
-    def __init__(self, root: Descriptor) -> None:
-        self._root = root
-
-    def lookup(self, path: bytes, *, follow: bool) -> Found:
-        with self._root.use() as root, resolve(root, path, follow=follow) as place:
-            return Found(place.source, stat_of(place.status, place.target, place.directory, place.name), place.target)
-
-    def scan(self, source: bytes) -> Listing:
-        # opened here, so that what is wrong with the directory is raised now, not at the first name
-        return Listing(source, batches(self._enter(source, _LIST), source))
-
-    def identities(self, source: bytes, names: Sequence[bytes]) -> list[bytes | None]:
-        with closing(self._enter(source, ENTER)) as directory, directory.use() as number:
-            try:
-                return identities(number, names)
-            except OSError as error:
-                raise VolumeFailed(f"directory {show(source)} cannot be looked at: {reason(error)}") from error
-
-    def _enter(self, source: bytes, flags: int) -> Descriptor:
-        try:
-            with self._root.use() as root:
-                return Descriptor(open_beneath(root, source, flags))
-        except OSError as error:
-            raise _not_listed(source, error) from error
-
-    def open(self, source: bytes, identity: bytes, path: bytes) -> PosixSource:
-        try:
-            with self._root.use() as root:
-                file = Descriptor(open_beneath(root, source, READ))
-        except OSError as error:
-            raise not_opened(path, error) from error
-        opened = PosixSource(file, identity, path)
-        try:
-            opened.check()
-        except BaseException:
-            opened.close()
-            raise
-        return opened
-
-    def whole_reader(self) -> PosixWholeReader:
-        with self._root.use() as root:
-            return PosixWholeReader(os.dup(root))
-
-    def close(self) -> None:
-        self._root.close()
 
 
 class PosixVolume:
@@ -165,18 +129,79 @@ class PosixVolume:
 
     def make_folder(self, folder: FolderId, mode: int, *, make_scope: bool) -> None:
         """See ``HostVolume.make_folder``."""
-        path, scoped = self._path(folder), folder.scope is not None
-        if not path:
-            raise OperationUnsupported("this volume is one folder itself; it takes no others")
+        path, scoped = self._among_others(folder), folder.scope is not None
+        with self._told_of(folder, path), self._root.use() as root:
+            make_folder(root, path, mode, self._ownership, make_scope=make_scope, scoped=scoped)
+
+    def remove_folder(self, folder: FolderId, aside: bytes) -> None:
+        """See ``HostVolume.remove_folder``."""
         try:
-            with self._root.use() as root:
-                make_folder(root, path, mode, self._ownership, make_scope=make_scope, scoped=scoped)
-        except FileExistsError as error:
-            raise FolderExists(str(folder)) from error
-        except FileNotFoundError as error:
-            raise QuotaScopeMissing(str(folder.scope)) from error
-        except OSError as error:
-            raise told_of(error, [path]) from error
+            path, scoped = self._among_others(folder), folder.scope is not None
+            self._open(path, folder).close()
+        except FolderMissing:
+            return
+        with self._told_of(folder, path), self._beside(folder, path) as beside, self._root.use() as root:
+            try:
+                with take_in(beside, ASIDE, aside) as staged:
+                    take_folder(root, path, staged, _THE_FOLDER, scoped=scoped)
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # somebody else was faster
+
+    def clear(self, folder: FolderId, aside: bytes, go_on: GoOn) -> bool:
+        """See ``HostVolume.clear``."""
+        try:
+            path = self._among_others(folder)
+            with self._told_of(folder, path), self._beside(folder, path) as beside:
+                return clear(beside, ASIDE, aside, go_on)
+        except (FolderMissing, QuotaScopeMissing):
+            return True
+
+    def prepare_clone(self, source: FolderId, target: FolderId, *, make_scope: bool) -> None:
+        """See ``HostVolume.prepare_clone``."""
+        path = self._among_others(target)
+        self._open(self._among_others(source), source).close()
+        with self._told_of(target, path), self._root.use() as root:
+            if make_scope and target.scope is not None:
+                make_scope_of(root, path, self._ownership)
+            with self._beside(target, path):
+                pass
+            if is_there(root, path):
+                raise FolderExists(str(target))
+
+    def copy_folder(self, source: FolderId, target: FolderId, aside: bytes, go_on: GoOn, copied: Copied) -> None:
+        """See ``HostVolume.copy_folder``."""
+        path = self._among_others(target)
+        with (
+            closing(self._open(self._among_others(source), source)) as folder,
+            folder.use() as root,
+            self._told_of(target, path),
+            self._beside(target, path) as beside,
+            take_in(beside, ASIDE, aside) as staged,
+        ):
+            os.mkdir(_THE_FOLDER, 0o700, dir_fd=staged)
+            made = os.open(_THE_FOLDER, _LIST | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=staged)
+            try:
+                copy_tree(root, made, self._ownership, go_on, copied)
+                if copied.whole:
+                    settle(made)
+            finally:
+                os.close(made)
+
+    def publish_folder(self, target: FolderId, aside: bytes) -> bool:
+        """See ``HostVolume.publish_folder``."""
+        path, scoped = self._among_others(target), target.scope is not None
+        with self._told_of(target, path), self._beside(target, path) as beside, self._root.use() as root:
+            try:
+                staged = open_beneath(beside, ASIDE + b"/" + aside, _LIST)
+            except FileNotFoundError:
+                return False
+            try:
+                if not is_there(staged, _THE_FOLDER):
+                    return False
+                publish_folder(root, path, self._ownership, staged, _THE_FOLDER, scoped=scoped)
+            finally:
+                os.close(staged)
+        return True
 
     def folder_path(self, folder: FolderId) -> str:
         """See ``HostVolume.folder_path``."""
@@ -253,6 +278,36 @@ class PosixVolume:
                 raise QuotaScopeMissing(str(scope)) from error
             raise told_of(error, [name]) from error
 
+    def _among_others(self, folder: FolderId) -> bytes:
+        """Return where a folder is, of a volume that holds more than one."""
+        path = self._path(folder)
+        if not path:
+            raise OperationUnsupported("this volume is one folder itself; it takes no others, and loses none")
+        return path
+
+    @contextmanager
+    def _beside(self, folder: FolderId, path: bytes) -> Iterator[int]:
+        """Open the directory where a folder's things stand aside: its scope's, as quotas end there; else the root."""
+        scope = path.split(b"/")[0] if folder.scope is not None else b""
+        with self._root.use() as root:
+            opened = open_beneath(root, scope, _LIST)
+        try:
+            yield opened
+        finally:
+            os.close(opened)
+
+    @contextmanager
+    def _told_of(self, folder: FolderId, path: bytes) -> Iterator[None]:
+        """Say what the file system refuses in terms of a folder."""
+        try:
+            yield
+        except FileExistsError as error:
+            raise FolderExists(str(folder)) from error
+        except FileNotFoundError as error:
+            raise QuotaScopeMissing(str(folder.scope)) from error
+        except OSError as error:
+            raise told_of(error, [path]) from error
+
     def _open(self, source: bytes, folder: FolderId) -> Descriptor:
         try:
             with self._root.use() as root:
@@ -322,13 +377,3 @@ def from_spec(spec: VolumeSpec) -> PosixVolume:
 def default_id(name: str, real: bytes) -> str:
     """Return the id of a volume that was given none: of its name and real path."""
     return hashlib.sha256(b"\0".join((b"pannier volume", name.encode(), real))).hexdigest()[:32]
-
-
-def _not_listed(source: bytes, error: OSError) -> Refused | VolumeFailed:
-    if error.errno in _GONE:
-        return Refused(Offence(source, OffenceCode.MISSING, "nothing is there"))
-    if error.errno in _NOT_A_DIRECTORY:
-        return Refused(Offence(source, OffenceCode.MISSING, "no directory is there any more"))
-    if error.errno in _NOT_ALLOWED:
-        return Refused(Offence(source, OffenceCode.UNREADABLE, f"this server may not list it ({reason(error)})"))
-    return VolumeFailed(f"directory {show(source)} cannot be listed: {reason(error)}")

@@ -7,12 +7,14 @@ import os
 import secrets
 from collections.abc import Callable
 
+GoOn = Callable[[int], bool]
+"""Told now and then how many things were done since; False ends what asks."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SLICE = 1_000
 """Names after which somebody may say that it is enough."""
 
 
-def remove_tree(parent: int, name: bytes, go_on: Callable[[int], bool] = lambda removed: True) -> bool:
+def remove_tree(parent: int, name: bytes, go_on: GoOn = lambda removed: True, *, counted: bool = True) -> bool:
     """Remove what ``name`` is in the directory ``parent``, with everything below it.
 
     Directories found below are first moved up, beside the ones that are next: so a tree of any depth needs no path
@@ -21,6 +23,7 @@ def remove_tree(parent: int, name: bytes, go_on: Callable[[int], bool] = lambda 
 
     Args:
         go_on: Told now and then how many things were removed since; False ends it.
+        counted: Whether ``name`` itself, as a directory, is one of them.
 
     Returns:
         Whether all is gone; otherwise it may be called again.
@@ -51,10 +54,10 @@ def remove_tree(parent: int, name: bytes, go_on: Callable[[int], bool] = lambda 
         os.rmdir(name, dir_fd=parent)
     except FileNotFoundError:
         pass
-    return go_on(1)
+    return go_on(int(counted))
 
 
-def _empty(top: int, name: bytes, go_on: Callable[[int], bool]) -> bool:
+def _empty(top: int, name: bytes, go_on: GoOn) -> bool:
     """Remove one thing of ``top``; of a directory the files, its directories are moved up into ``top``."""
     try:
         directory = os.open(name, _DIRECTORY, dir_fd=top)
@@ -66,14 +69,14 @@ def _empty(top: int, name: bytes, go_on: Callable[[int], bool]) -> bool:
     removed = 0
     try:
         with os.scandir(directory) as entries:
-            for entry in entries:
+            for number, entry in enumerate(entries, 1):
                 below = os.fsencode(entry.name)
-                if entry.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False):  # it counts when it is removed itself
                     os.rename(below, secrets.token_hex(16).encode(), src_dir_fd=directory, dst_dir_fd=top)
                 else:
                     os.unlink(below, dir_fd=directory)
-                removed += 1
-                if removed == _SLICE:
+                    removed += 1
+                if number % _SLICE == 0:
                     if not go_on(removed):
                         return False
                     removed = 0

@@ -1,0 +1,79 @@
+"""Has an application listen: address, TLS, and what connections may bring."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+
+from pannier.api.connections import Runner
+from pannier.api.requests import Network
+from pannier.config import Address
+from pannier.config.settings import ListenerSettings
+from pannier.errors import ConfigInvalid
+
+LONGEST_LINE = 64 * 1024
+"""Bytes of a request line or header field: upstream's tokens carry their file list (WIRE section 10, row 9)."""
+_CUT_SECONDS = 1.0
+_BACKLOG = 1_024
+
+
+async def listen(
+    at_end: Callable[[Callable[[], Awaitable[None]]], object],
+    app: web.Application,
+    key: str,
+    address: Address,
+    listener: ListenerSettings | None,
+    trusted: Sequence[Network] = (),
+) -> str:
+    """Listen, and return the base URL under which that is reached, without a trailing slash.
+
+    Args:
+        at_end: Given what closes it again.
+        key: The setting that names the address.
+        listener: What is set of TLS.
+        trusted: The proxies whose headers count.
+
+    Raises:
+        ConfigInvalid: The address is in use or not ours, or the certificate cannot be used.
+    """
+    runner = Runner(
+        app,
+        trusted=trusted,
+        access_log=None,  # ours names no token
+        handler_cancellation=True,  # a client that leaves ends what is done for it
+        shutdown_timeout=_CUT_SECONDS,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
+    )
+    await runner.setup()
+    at_end(runner.cleanup)
+    tls = _tls(key, listener) if listener is not None and listener.ssl_enabled else None
+    site = web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=_BACKLOG)
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            reason, way_out = f"{address} is in use", "stop what listens there or choose another port"
+        else:
+            reason, way_out = f"cannot listen at {address}: {error.strerror}", "choose another address"
+        raise ConfigInvalid(key, reason, way_out) from error
+    port = runner.addresses[0][1]
+    loopback = "::1" if address.host == "::" else "127.0.0.1"  # asyncio keeps IPv4 off an IPv6 socket
+    shown = Address(loopback if address.is_wildcard else address.host, port)
+    return f"{'https' if tls else 'http'}://{shown}"
+
+
+def _tls(key: str, listener: ListenerSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    assert listener.ssl_cert is not None
+    try:
+        context.load_cert_chain(listener.ssl_cert, listener.ssl_privkey)
+    except (OSError, ssl.SSLError) as error:
+        table = key.rpartition(".")[0]
+        raise ConfigInvalid(
+            f"{table}.ssl-cert", f"cannot be used: {error}", "give a PEM certificate and its key"
+        ) from error
+    return context
