@@ -60,6 +60,7 @@ from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine
 from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Hashing
+from pannier.streams.helpers import Helpers, sensible_number
 from pannier.streams.workers import Workers
 from pannier.tokens import PydanticJWT
 from pannier.volumes.base import Volume
@@ -149,6 +150,10 @@ class Server:
             push(asyncio.to_thread, kept.close)
             await asyncio.to_thread(kept.open)
 
+        number = settings.archive.helpers
+        helpers = Helpers(sensible_number() if number is None else number)
+        push(asyncio.to_thread, helpers.close)
+        await asyncio.to_thread(helpers.start)
         streaming, hash_threads = Workers("stream", STREAM_THREADS), Workers("hash", HASH_THREADS)
         walking = Workers("walk", settings.limits.max_concurrent_plans + 1)  # one more looks again at known plans
         packing = Workers("pack", PACK_THREADS)
@@ -200,7 +205,9 @@ class Server:
         archives = Archives(
             places=places,
             plans=plans,
-            engine=Engine(streaming, hashing, background, ahead, settings.archive.pending_above, quiet_after_ns),
+            engine=Engine(
+                streaming, hashing, background, ahead, settings.archive.pending_above, quiet_after_ns, helpers
+            ),
             encoding=Encoding(packing, PACK_THREADS + 1),
             keys=keys,
             sessions=state,

@@ -104,7 +104,9 @@ async def live(state: Path, *, volume: Volume | None = None, **settings: Any) ->
             "manager": {"service_addr": free, "internal_addr": free, "secret": SECRET},
         },
         state={"path": state},
-        **{"archive": {"plan_fresh_min": 0, "plan_fresh_max": 0}, **settings},
+        # helper processes are tested beside what they help: most tests are about other things
+        archive={"helpers": 0, **settings.pop("archive", {"plan_fresh_min": 0, "plan_fresh_max": 0})},
+        **settings,
     )
     server = Server(loaded, {"m": volume or memory})
     listening = await server.start()

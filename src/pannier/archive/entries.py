@@ -182,6 +182,10 @@ class Entries(Sequence[Entry]):
             names[number - start] = self.name(number)
         return names
 
+    def are_named_as_found(self, start: int, stop: int) -> bool:
+        """Whether the names of a run are its sources, as most are."""
+        return not self._moves and not any(True for _ in self._own_names(start, stop))
+
     def name_lengths(self, start: int, stop: int) -> list[int]:
         lengths = self._paths.lengths(start, stop)
         for number in self._own_names(start, stop):
@@ -195,6 +199,9 @@ class Entries(Sequence[Entry]):
             joined.extend(self.names(start, stop))
             return joined.joined(0, stop - start)
         return self._paths.joined(start, stop)
+
+    def identities(self, start: int, stop: int) -> list[bytes]:
+        return self._identities.take(start, stop)
 
     def joined_identities(self, start: int, stop: int) -> tuple[bytes, array[int]]:
         """Return the identities of a run as one string, and where each ends in it, ``array("I")``."""

@@ -133,6 +133,13 @@ class Layout(Protocol):
     def afters(self, entries: range, checksums: Sequence[int]) -> list[bytes]:
         """``after`` of consecutive entries, with their checksums."""
 
+    def recipe(self, entries: range) -> str | None:
+        """Name the recipe (``recipes``) by which others make what stands before consecutive entries, from columns.
+
+        None where there is none, or one of them is odd. With a recipe their names are their sources, and nothing stands
+        behind their contents.
+        """
+
     def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
         """Return the records of a run of entries in the trailer, joined.
 

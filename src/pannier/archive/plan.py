@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -64,6 +64,20 @@ class Checksums:
     def put(self, entry: int, crc32: int) -> None:
         self.values[entry] = crc32  # the value first: whoever sees the mark sees the value
         self.known[entry] = 1
+
+    def put_new(self, entries: range, crc32s: Sequence[int]) -> bool:
+        """Put the checksums of consecutive entries if none of them is known; return whether that is so."""
+        start, stop = entries.start, entries.stop
+        if self.known.find(1, start, stop) != -1:
+            return False
+        self.values[start:stop] = array("I", crc32s)  # the values first, as in `put`
+        self.known[start:stop] = b"\x01" * len(entries)
+        return True
+
+    def are(self, entries: range, crc32s: Sequence[int]) -> bool:
+        """Whether the checksums of consecutive entries are all known, and these."""
+        start, stop = entries.start, entries.stop
+        return self.known.find(0, start, stop) == -1 and self.values[start:stop] == array("I", crc32s)
 
     def forget(self, entry: int) -> None:
         self.known[entry] = 0

@@ -82,6 +82,10 @@ class TarLayout:
         """``after`` of consecutive entries."""
         return [self.after(number, 0) for number in entries]
 
+    def recipe(self, entries: range) -> None:
+        """None: padding stands behind contents."""
+        return
+
     def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
         """Nothing: the zeros at the end belong to no entry."""
         return b""

@@ -15,6 +15,7 @@ from operator import add
 from pannier.archive import zip_records as records
 from pannier.archive.entries import Entries, Entry, Kind
 from pannier.archive.layout import CHECKSUM_LENGTH, Content, Late, Literal, Segment, Units, clip, runs
+from pannier.archive.recipes import ZIP
 from pannier.window import Window
 
 VERSION = 1
@@ -122,6 +123,13 @@ class ZipLayout:
         if self._late_above is None or max(self._entries.sizes[entries.start : entries.stop]) <= self._late_above:
             return [b""] * len(entries)
         return [self.after(number, crc32) for number, crc32 in zip(entries, checksums, strict=True)]
+
+    def recipe(self, entries: range) -> str | None:
+        start, stop = entries.start, entries.stop
+        whole = (
+            self._entries.kinds.count(_FILE, start, stop) == len(entries) and 0 not in self._entries.sizes[start:stop]
+        )
+        return ZIP if whole and self._all_plain(entries) and self._entries.are_named_as_found(start, stop) else None
 
     def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
         return b"".join(self._central_headers(part, crc32_of) for part in runs(entries.stop, entries.start))

@@ -228,6 +228,13 @@ class ArchiveSettings(Section):
         description="Send large files whose checksum is known, and that nobody touched for a while, with sendfile.",
     )
     zero_copy_min_age: Duration = Field(600, description="How long nobody must have touched such a file.")
+    helpers: int | None = Field(
+        None,
+        ge=0,
+        le=16,
+        description="Processes that read small files beside the server's own, about 15 MB each. Unset: one for each "
+        "processor but one, 3 at most; 0: none.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> ArchiveSettings:

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -170,8 +171,12 @@ class SqliteChecksums:
         self, volume_id: str, identities: Sequence[bytes], checksums: Sequence[int], paths: Sequence[bytes]
     ) -> None:
         """See ``ChecksumStore.put_many``."""
-        rows: dict[bytes, _Row | None] = {}
         kept = self._memory.exchange(volume_id, identities, checksums)
+        rows: dict[bytes, _Row | None]
+        if not any(before is not None for before in kept):  # most often: all are new
+            self._line(volume_id, dict(zip(identities, zip(checksums, paths, repeat(False)), strict=True)))
+            return
+        rows = {}
         for identity, crc32, path, before in zip(identities, checksums, paths, kept, strict=True):
             if before != crc32:
                 rows[identity] = (crc32, path, before is not None)

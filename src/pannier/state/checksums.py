@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import repeat
 
 
 class ChecksumMemory:
@@ -54,15 +55,17 @@ class ChecksumMemory:
 
     def exchange(self, volume_id: str, identities: Sequence[bytes], checksums: Sequence[int]) -> list[int | None]:
         """Put checksums in, and return those that were kept until now."""
-        for bad in (crc32 for crc32 in checksums if not 0 <= crc32 <= 0xFFFFFFFF):
-            raise ValueError(f"{bad} is no CRC-32")
+        if checksums and (min(checksums) < 0 or max(checksums) > 0xFFFFFFFF):
+            raise ValueError("that is no CRC-32")
+        keys = list(zip(repeat(volume_id), identities))
         with self._lock:
             known = self._known
-            keys = [(volume_id, identity) for identity in identities]
             before = list(map(known.get, keys))
-            for key, crc32 in zip(keys, checksums, strict=True):
-                known[key] = crc32
-                known.move_to_end(key)
+            known.update(zip(keys, checksums, strict=True))
+            if any(crc32 is not None for crc32 in before):
+                for key, crc32 in zip(keys, before, strict=True):
+                    if crc32 is not None:
+                        known.move_to_end(key)
             while len(known) > self._most:
                 known.popitem(last=False)
         return before

@@ -19,6 +19,7 @@ from pannier.errors import ChecksumsPending, PannierError, SourceChanged
 from pannier.streams.ahead import Ahead, AheadSettings, Background
 from pannier.streams.base import HELD_BACK, FileSpan, Version
 from pannier.streams.hashing import Hashing, Place
+from pannier.streams.helpers import NONE, Helpers
 from pannier.streams.passage import Burst, Passage, Run
 from pannier.streams.workers import Workers
 from pannier.window import Window
@@ -44,6 +45,8 @@ class Engine:
     """Unhashed bytes above which a window that starts in the trailer is refused for now."""
     quiet_after_ns: int | None = None
     """How long nobody must have touched a file before its pages are sent without a copy; None: no file's ever are."""
+    helpers: Helpers = NONE
+    """Processes that read small files, too."""
 
 
 class ArchiveReader:
@@ -84,7 +87,9 @@ class ArchiveReader:
         await self._refuse_while_pending(whole)
         body, tail = whole.split_tail(HELD_BACK)
         position = whole.start
-        passage = Passage(self._place, self._shape, engine.hashing, quiet_after_ns=engine.quiet_after_ns)
+        passage = Passage(
+            self._place, self._shape, engine.hashing, quiet_after_ns=engine.quiet_after_ns, helpers=engine.helpers
+        )
         ahead = self._ahead(whole)
         left = True  # unless it turns out to be finished or broken, the client left
         try:

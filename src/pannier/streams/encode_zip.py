@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from operator import add
 from typing import assert_never
 
 from pannier.archive import zip_deflate as records
@@ -18,10 +19,11 @@ from pannier.errors import SourceChanged
 from pannier.streams import deflate
 from pannier.streams.crc import crc32, crc32_combine, crc32_each
 from pannier.streams.encoder import Work
-from pannier.streams.hashing import SMALL, Hashing, Place
+from pannier.streams.hashing import SMALL
+from pannier.streams.helping import PACK
 from pannier.streams.ordered import in_order
-from pannier.streams.small import read_run
-from pannier.volumes.base import Folder, Source, WholeReader
+from pannier.streams.small import read_run, request_of
+from pannier.volumes.base import Folder, Source
 
 _GROUP_BYTES = 1024 * 1024
 _GROUP_ENTRIES = 512
@@ -59,12 +61,12 @@ _Call = Callable[[], _Group | _Block]
 async def deflated_zip(work: Work) -> AsyncGenerator[bytes, None]:
     """Give the archive: what holds the content, then the directory of it."""
     directory = _Directory(work.shape)
-    held: list[tuple[Folder, WholeReader]] = []  # filled by the thread: what it opened is closed whatever happens
+    held: list[Folder] = []  # filled by the thread: what it opened is closed whatever happens
     try:
         await work.readers.run(_enter, work, held)
-        ((folder, reader),) = held
+        (folder,) = held
         offset = begin = crc = packed = 0
-        async with aclosing(in_order(_calls(work, folder, reader), work.packers, work.ahead)) as pieces:
+        async with aclosing(in_order(_calls(work, folder), work.packers, work.ahead)) as pieces:
             async for piece in pieces:
                 match piece:
                     case _Group(data=data):
@@ -85,8 +87,8 @@ async def deflated_zip(work: Work) -> AsyncGenerator[bytes, None]:
                 offset += len(data)
                 yield data
     finally:
-        for folder, reader in held:
-            await work.readers.surely(_close, reader, folder)
+        for folder in held:
+            await work.readers.surely(folder.close)
     at = offset
     for start in range(0, len(directory), _DIRECTORY_ENTRIES):
         data = await work.packers.run(directory.headers, start, min(start + _DIRECTORY_ENTRIES, len(directory)))
@@ -144,7 +146,7 @@ def _is_large(entries: Entries, number: int) -> bool:
     return entries.sizes[number] > SMALL and entries.kinds[number] == _FILE
 
 
-async def _calls(work: Work, folder: Folder, reader: WholeReader) -> AsyncGenerator[_Call, None]:
+async def _calls(work: Work, folder: Folder) -> AsyncGenerator[_Call, None]:
     """Cut the archive into calls that may run side by side, in the order of its entries."""
     entries = work.shape.layout.entries
     start, count = 0, len(entries)
@@ -159,19 +161,12 @@ async def _calls(work: Work, folder: Folder, reader: WholeReader) -> AsyncGenera
         while stop < min(count, start + _GROUP_ENTRIES) and size < _GROUP_BYTES and not _is_large(entries, stop):
             size += entries.sizes[stop]
             stop += 1
-        contents = await work.readers.run(_read_group, reader, entries, start, stop)
-        yield partial(_pack_group, work.hashing, work.place, work.shape, range(start, stop), contents)
+        yield partial(_group, work, folder, range(start, stop))
         start = stop
 
 
-def _enter(work: Work, held: list[tuple[Folder, WholeReader]]) -> None:
-    folder = work.place.open()
-    held.append((folder, folder.whole_reader()))
-
-
-def _close(reader: WholeReader, folder: Folder) -> None:
-    reader.close()
-    folder.close()
+def _enter(work: Work, held: list[Folder]) -> None:
+    held.append(work.place.open())
 
 
 async def _blocks(work: Work, folder: Folder, number: int) -> AsyncGenerator[_Call, None]:
@@ -211,34 +206,47 @@ def _pack_block(number: int, data: bytes, first: bool, last: bool) -> _Block:
     return _Block(number, deflate.packed(data, last=last), crc32(data, 0), len(data), first, last)
 
 
-def _read_group(reader: WholeReader, entries: Entries, start: int, stop: int) -> list[bytes]:
-    """Return the content of small entries; of a link its text."""
-    contents = read_run(reader, entries, range(start, stop))
-    for number, target in entries.targets(start, stop).items():
-        contents[number - start] = target
-    return contents
-
-
-def _pack_group(hashing: Hashing, place: Place, shape: Shape, numbers: range, contents: Sequence[bytes]) -> _Group:
-    """Hash and pack small entries one after the other, and put their headers before them."""
-    entries, start, stop = shape.layout.entries, numbers.start, numbers.stop
-    checksums = crc32_each(contents)
-    hashing.passed_many(place, shape, numbers, checksums)
-    methods = bytearray(len(numbers))
-    packed = []
+def _group(work: Work, folder: Folder, numbers: range) -> _Group:
+    """Read, hash and pack small entries, by a helper or here."""
+    entries = work.shape.layout.entries
+    with closing(folder.whole_reader()) as reader:
+        root, request = reader.root(), request_of(entries, numbers, PACK)
+        if root is not None and request is not None and (ticket := work.helpers.ask(root, request, waiting=1)):
+            try:
+                if (answer := ticket.result()) is not None:
+                    packed = [records.DEFLATED if method else records.STORED for method in answer.methods]
+                    return _grouped(work, numbers, request.sizes, answer.checksums, packed, answer.contents)
+            finally:
+                ticket.release()
+        contents = read_run(reader, entries, numbers)
+    for number, target in entries.targets(numbers.start, numbers.stop).items():
+        contents[number - numbers.start] = target
+    sizes, checksums = list(map(len, contents)), crc32_each(contents)
+    methods = bytearray(len(contents))
     for at, content in enumerate(contents):
-        smaller = deflate.packed_whole(content)
-        packed.append(content if smaller is None else smaller)
-        methods[at] = records.STORED if smaller is None else records.DEFLATED
-    sizes = list(map(len, packed))
+        if (smaller := deflate.packed_whole(content)) is not None:
+            contents[at], methods[at] = smaller, records.DEFLATED
+    return _grouped(work, numbers, sizes, checksums, methods, contents)
+
+
+def _grouped(
+    work: Work,
+    numbers: range,
+    sizes: Sequence[int],
+    checksums: Sequence[int],
+    methods: Sequence[int],
+    contents: Sequence[bytes | memoryview],
+) -> _Group:
+    """Put headers before packed contents. ``sizes`` are those before packing."""
+    work.hashing.passed_many(work.place, work.shape, numbers, checksums)
+    entries, packed = work.shape.layout.entries, list(map(len, contents))
     headers = records.local_headers(
-        entries.names(start, stop),
-        [len(content) for content in contents],
+        entries.names(numbers.start, numbers.stop),
+        sizes,
         [entries.mtime_ns(number) for number in numbers],
         methods,
         checksums,
-        sizes,
+        packed,
     )
-    data = b"".join(chain.from_iterable(zip(headers, packed, strict=True)))
-    lengths = [len(header) + size for header, size in zip(headers, sizes, strict=True)]
-    return _Group(data, methods, checksums, sizes, lengths)
+    data = b"".join(chain.from_iterable(zip(headers, contents, strict=True)))
+    return _Group(data, methods, checksums, packed, list(map(add, map(len, headers), packed)))

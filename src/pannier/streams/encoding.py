@@ -52,7 +52,7 @@ class Encoding:
         def stored() -> ArchiveReader:
             return ArchiveReader(engine, place, shape, filename=filename, session=session, on_changed=on_changed)
 
-        work = Work(engine.workers, self.workers, self.ahead, engine.hashing, place, shape, stored)
+        work = Work(engine.workers, self.workers, self.ahead, engine.helpers, engine.hashing, place, shape, stored)
         return EncodedReader(work, filename, on_changed)
 
 

@@ -73,12 +73,17 @@ class Hashing:
 
     def learnt(self, place: Place, shape: Shape, numbers: Sequence[int]) -> None:
         """Keep what the shape's checksums were told of entries: as ``learn``, of many."""
-        entries = shape.layout.entries
+        entries, values = shape.layout.entries, shape.checksums.values
         kept = [number for number in numbers if number not in shape.unsettled] if shape.unsettled else numbers
+        if isinstance(kept, range):  # by columns: this is done for every small file that is sent for the first time
+            start, stop = kept.start, kept.stop
+            identities, paths = entries.identities(start, stop), entries.paths(start, stop)
+            self._store.put_many(place.volume.id, identities, values[start:stop], paths)
+            return
         self._store.put_many(
             place.volume.id,
             [entries.identity(number) for number in kept],
-            [shape.checksums.values[number] for number in kept],
+            [values[number] for number in kept],
             [entries.path(number) for number in kept],
         )
 
@@ -105,12 +110,16 @@ class Hashing:
     def passed_many(self, place: Place, shape: Shape, numbers: range, crcs: Sequence[int]) -> None:
         """``passed`` of consecutive entries; what is said of those without content does not count."""
         checksums = shape.checksums
+        if checksums.are(numbers, crcs):
+            return
+        if checksums.put_new(numbers, crcs):
+            self.learnt(place, shape, numbers)
+            return
         unknown = checksums.unknown(numbers)
-        if len(unknown) < len(numbers):
-            for number, crc in zip(numbers, crcs, strict=True):
-                differs = checksums.known[number] and checksums.values[number] != crc
-                if differs and shape.layout.entries.kinds[number] == _FILE:
-                    self.passed(place, shape, number, crc)
+        for number, crc in zip(numbers, crcs, strict=True):
+            differs = checksums.known[number] and checksums.values[number] != crc
+            if differs and shape.layout.entries.kinds[number] == _FILE:
+                self.passed(place, shape, number, crc)
         for number in unknown:
             checksums.put(number, crcs[number - numbers.start])
         if unknown:

@@ -8,9 +8,9 @@ whatever is cut by the window, go piece by piece through the layout's segments.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import assert_never
 
 from pannier.archive.entries import Entry
@@ -19,7 +19,9 @@ from pannier.archive.plan import Shape
 from pannier.errors import SourceChanged
 from pannier.streams.crc import crc32, crc32_each
 from pannier.streams.hashing import SMALL, Hashing, Place
-from pannier.streams.small import read_run
+from pannier.streams.helpers import NONE, Helpers, Ticket
+from pannier.streams.helping import READ
+from pannier.streams.small import read_run, request_of
 from pannier.volumes.base import Folder, Source, WholeReader
 from pannier.window import Window
 
@@ -68,16 +70,18 @@ class _Passing:
 class Passage:
     """The state of one response between thread calls."""
 
-    def __init__(self, place: Place, shape: Shape, hashing: Hashing, *, quiet_after_ns: int | None) -> None:
+    def __init__(
+        self, place: Place, shape: Shape, hashing: Hashing, *, quiet_after_ns: int | None, helpers: Helpers = NONE
+    ) -> None:
         """``quiet_after_ns``: how long nobody must have touched a file to call it quiet; None: no file ever is."""
-        self._place, self._shape, self._hashing = place, shape, hashing
+        self._place, self._shape, self._hashing, self._helpers = place, shape, hashing, helpers
         self._quiet_after_ns = quiet_after_ns
         self._folder: Folder | None = None
         self._whole: WholeReader | None = None
         self._passing: _Passing | None = None
         self._small: tuple[int, bytes] = (-1, b"")
-        self._enough = 0
-        self._parts: list[bytes] = []
+        self._enough = self._gathered = 0
+        self._parts: list[bytes | memoryview] = []
         self._steps: Iterator[int | Late | Run] = iter(())
 
     def enter(self) -> None:
@@ -96,14 +100,13 @@ class Passage:
             SourceChanged: A file is not what was planned.
             VolumeFailed: A file cannot be read.
         """
-        self._enough = enough
-        size = 0
+        self._enough, self._gathered = enough, 0
         wants: int | Run | None = None
         ended = True
         for step in self._steps:
             if isinstance(step, int):
-                size += step
-                if size < enough:
+                self._gathered += step
+                if self._gathered < enough:
                     continue
             else:
                 wants = step.entry if isinstance(step, Late) else step
@@ -177,30 +180,96 @@ class Passage:
         number = numbers.start
         while number < numbers.stop:
             if number in whole and sizes[number] <= SMALL:
-                run = sizes[number : min(number + _RUN, whole.stop)]
-                count = next((at for at, size in enumerate(run) if size > SMALL), len(run))
-                count = max(1, bisect_right(list(accumulate(run[:count])), min(self._enough, _RUN_BYTES)))
-                yield self._small_run(range(number, number + count))
-                number += count
+                runs = self._small_runs(range(number, whole.stop))
+                yield self._take_runs(runs)
+                number = runs[-1].stop
             else:
                 yield from self._pieces(Window(offset_of(number), offset_of(number + 1)).intersect(window))
                 number += 1
 
-    def _small_run(self, numbers: range) -> int:
-        """Put whole small entries among the parts and return their length: each is read once, then its header made."""
+    def _small_runs(self, numbers: range) -> list[range]:
+        """Cut runs of small entries, the first of ``numbers`` one of them: several where helpers can take some."""
+        sizes, left = self._shape.layout.entries.sizes, self._enough - self._gathered
+        runs: list[range] = []
+        start = numbers.start
+        while not runs or (left > 0 and self._helpers and start < numbers.stop and sizes[start] <= SMALL):
+            run = sizes[start : min(start + _RUN, numbers.stop)]
+            count = len(run)
+            if max(run) > SMALL:
+                count = next(at for at, size in enumerate(run) if size > SMALL)
+            ends = list(accumulate(run[:count]))
+            count = max(1, bisect_right(ends, min(self._enough, _RUN_BYTES)))
+            runs.append(range(start, start + count))
+            start, left = start + count, left - ends[count - 1]
+        return runs
+
+    def _take_runs(self, runs: list[range]) -> int:
+        """Put runs of whole small entries among the parts and return their length: each is read once.
+
+        Helpers read some of them while the others are read here. No request of theirs outlives this call: a client that
+        waits keeps no helper.
+        """
         if self._passing is not None:
             self.settle()
+        tickets = self._ask_helpers(runs)
+        try:
+            here = {run.start: self._read(run) for run, ticket in zip(runs, tickets, strict=True) if ticket is None}
+            return sum(map(self._take_run, runs, tickets, map(here.get, (run.start for run in runs))))
+        finally:
+            for ticket in filter(None, tickets):
+                ticket.release()
+
+    def _ask_helpers(self, runs: list[range]) -> list[Ticket | None]:
+        """Have helpers read some runs: one each, one that is read here, and so on; this process has the rest to do."""
         assert self._whole is not None
-        layout = self._shape.layout
-        contents = read_run(self._whole, layout.entries, numbers)
-        checksums = [0] * len(numbers)
-        if layout.checksums:
-            checksums = crc32_each(contents)
-            self._hashing.passed_many(self._place, self._shape, numbers, checksums)
-        heads, tails = layout.befores(numbers, checksums), layout.afters(numbers, checksums)
-        parts = list(chain.from_iterable(zip(heads, contents, tails, strict=True)))
+        root, turn, layout = self._whole.root(), len(self._helpers) + 1, self._shape.layout
+        tickets: list[Ticket | None] = [None] * len(runs)
+        if root is not None and turn > 1:
+            for at, run in enumerate(runs):
+                if at % turn < turn - 1:
+                    request = request_of(layout.entries, run, layout.recipe(run) or READ)
+                    tickets[at] = None if request is None else self._helpers.ask(root, request)
+        return tickets
+
+    def _read(self, numbers: range) -> tuple[Sequence[bytes], Sequence[int]]:
+        """Read small entries here; return their contents and checksums."""
+        assert self._whole is not None
+        contents = read_run(self._whole, self._shape.layout.entries, numbers)
+        return contents, crc32_each(contents) if self._shape.layout.checksums else [0] * len(numbers)
+
+    def _take_run(
+        self, numbers: range, ticket: Ticket | None, read: tuple[Sequence[bytes], Sequence[int]] | None
+    ) -> int:
+        """Put a run among the parts, its headers around its contents, and return its length."""
+        answer = None if ticket is None else ticket.result()
+        if answer is None:  # what a helper did not do is done here, and fails here if it cannot be done
+            contents, checksums = self._read(numbers) if read is None else read
+            parts = self._around(numbers, contents, checksums)
+        elif self._shape.layout.recipe(numbers) is None:
+            parts = [b"".join(self._around(numbers, answer.contents, answer.checksums))]
+        else:
+            self._passed(numbers, answer.checksums)
+            parts = [bytes(answer.whole)]  # now: the helper's memory is used again
         self._parts += parts
         return sum(map(len, parts))
+
+    def _around(
+        self, numbers: range, contents: Sequence[bytes | memoryview], checksums: Sequence[int]
+    ) -> list[bytes | memoryview]:
+        """Return contents with what stands around them."""
+        self._passed(numbers, checksums)
+        parts: list[bytes | memoryview] = [b""] * (3 * len(numbers))
+        layout = self._shape.layout
+        parts[0::3], parts[1::3], parts[2::3] = (
+            layout.befores(numbers, checksums),
+            contents,
+            layout.afters(numbers, checksums),
+        )
+        return parts
+
+    def _passed(self, numbers: range, checksums: Sequence[int]) -> None:
+        if self._shape.layout.checksums:
+            self._hashing.passed_many(self._place, self._shape, numbers, checksums)
 
     def _pieces(self, window: Window) -> Iterator[int | Late | Run]:
         """Whatever lies in a window, segment by segment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import compress
 
 from pannier.archive.entries import Entries, Kind
+from pannier.streams.helping import READ, Request
 from pannier.volumes.base import WholeReader
 
 _FILE = Kind.FILE.value
@@ -17,8 +18,29 @@ def read_run(reader: WholeReader, entries: Entries, numbers: range) -> list[byte
     identities, ends = entries.joined_identities(start, stop)
     each = map(identities.__getitem__, map(slice, [0, *ends[:-1]], ends))
     files = zip(entries.sources(start, stop), each, sizes, entries.paths(start, stop), strict=True)
-    if entries.kinds.count(_FILE, start, stop) == len(numbers) and 0 not in sizes:
+    if _all_have_content(entries, numbers):
         return reader.read(files)
     filled = [kind == _FILE and size > 0 for kind, size in zip(entries.kinds[start:stop], sizes, strict=True)]
     read = iter(reader.read(compress(files, filled)))
     return [next(read) if has else b"" for has in filled]
+
+
+def request_of(entries: Entries, numbers: range, order: str = READ) -> Request | None:
+    """Return what a helper is asked of consecutive entries; None where some have no content, which is rare."""
+    if not _all_have_content(entries, numbers):
+        return None
+    start, stop = numbers.start, numbers.stop
+    identities, ends = entries.joined_identities(start, stop)
+    return Request(
+        entries.sizes[start:stop],
+        entries.mtimes[start:stop],
+        ends,
+        identities,
+        entries.sources(start, stop),
+        order,
+    )
+
+
+def _all_have_content(entries: Entries, numbers: range) -> bool:
+    start, stop = numbers.start, numbers.stop
+    return entries.kinds.count(_FILE, start, stop) == len(numbers) and 0 not in entries.sizes[start:stop]

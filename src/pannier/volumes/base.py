@@ -12,13 +12,15 @@ from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pannier.archive.entries import Kind
 from pannier.archive.files import Files
-from pannier.dto.ids import FolderId
-from pannier.dto.uploads import Conflict
 from pannier.errors import Offence
+
+if TYPE_CHECKING:  # helper processes read files, and are small: they need no pydantic
+    from pannier.dto.ids import FolderId
+    from pannier.dto.uploads import Conflict
 
 RESERVED = b".upload"
 """The name at a folder's root that holds unfinished uploads and is never part of anything (WIRE section 2)."""
@@ -168,6 +170,12 @@ class WholeReader(Protocol):
         Raises:
             SourceChanged: One is gone, is another file or kind, or was changed.
             SourceUnreadable: One may not be read, or the backend failed.
+        """
+
+    def root(self) -> int | None:
+        """A descriptor of the folder by which another process can read the same, None where there is none.
+
+        Valid until ``close``.
         """
 
     def close(self) -> None:

@@ -108,6 +108,9 @@ class PosixWholeReader:
             contents.append(data)
         return contents
 
+    def root(self) -> int:
+        return self._root.number()
+
     def close(self) -> None:
         self._leave()
         self._root.close()

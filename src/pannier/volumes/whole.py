@@ -24,6 +24,9 @@ class OpeningReader:
     def read(self, files: Iterable[tuple[bytes, bytes, int, bytes]]) -> list[bytes]:
         return [self._read(*file) for file in files]
 
+    def root(self) -> None:
+        return None
+
     def close(self) -> None:
         pass
 

@@ -1,0 +1,165 @@
+"""A helper process: reads small files whole for the server that started it, so that two interpreters share that work.
+
+It is told which files in a piece of memory that both processes see, one message and the folder's descriptor for each
+run of files, and answers in the same piece of memory and one message. It opens nothing but what lies beneath that
+descriptor, by the same code as the server, and compares each file with its identity. If anything is not as planned, it
+answers without a content: the server then reads that run itself, and finds out what is wrong.
+
+It imports little, to be small, and ends when the server does: the socket says so, whatever ended the server.
+"""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import os
+import signal
+import socket
+import struct
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from operator import add
+
+from pannier.archive.recipes import RECIPES
+from pannier.errors import PannierError
+from pannier.streams.crc import crc32_each
+from pannier.streams.deflate import packed_whole
+from pannier.volumes.sources import PosixWholeReader
+
+SLOTS = 3
+"""Requests that a helper has at once: while the answer to one is used, it works on the next."""
+SLOT = 1024 * 1024 + 256 * 1024
+"""Bytes of memory for one request, and then for its answer."""
+REQUEST = struct.Struct("=BBII")
+"""The slot; the order, of ``ORDERS``; how many files; bytes of their identities."""
+READ, PACK = "", "pack"
+ORDERS = (READ, PACK, *RECIPES)
+"""What can be asked for: contents as they are, packed by DEFLATE where that is smaller, or with heads by a recipe."""
+ANSWER = struct.Struct("=BBI")
+"""The slot; whether it was done; how many bytes stand in the slot. Then follow the columns of ``unpack_columns``."""
+_LONGEST_HEAD = 64
+"""Bytes that a recipe puts before a content, its name not counted, at most."""
+LONGEST_ANSWER = 64 * 1024
+"""Bytes of a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Files that are to be read whole.
+
+    Attributes:
+        sizes: Bytes of each, ``array("Q")``; none is empty.
+        mtimes: Times of modification, ``array("q")``.
+        identity_ends: Where each identity ends in ``identities``, ``array("I")``.
+        identities: All of them as one string.
+        sources: Where each is below the folder's descriptor, a path without links.
+        order: One of ``ORDERS``.
+    """
+
+    sizes: array[int]
+    mtimes: array[int]
+    identity_ends: array[int]
+    identities: bytes
+    sources: Sequence[bytes]
+    order: str = READ
+
+    def write(self, memory: memoryview) -> bool:
+        """Put it into a slot; False if it, or the contents, would not fit."""
+        source_ends = array("I", accumulate(map(len, self.sources)))
+        columns = self.sizes, self.mtimes, self.identity_ends, source_ends, self.identities
+        request = b"".join((*columns, *self.sources))
+        heads = (_LONGEST_HEAD * len(self.sources) + source_ends[-1]) if self.order in RECIPES else 0
+        if max(len(request), sum(self.sizes) + heads) > len(memory):
+            return False
+        memory[: len(request)] = request
+        return True
+
+    @classmethod
+    def read(cls, memory: memoryview, order: str, count: int, identities: int) -> Request:
+        """Return the request in a slot."""
+        sizes, mtimes, identity_ends, source_ends = array("Q"), array("q"), array("I"), array("I")
+        at = 0
+        for column in (sizes, mtimes, identity_ends, source_ends):
+            stop = at + count * column.itemsize
+            column.frombytes(memory[at:stop])
+            at = stop
+        joined = bytes(memory[at : at + identities + source_ends[-1]])
+        sources = _cut(joined[identities:], source_ends)
+        return cls(sizes, mtimes, identity_ends, joined[:identities], sources, order)
+
+    def files(self) -> Iterator[tuple[bytes, bytes, int, bytes]]:
+        """Give what ``WholeReader.read`` takes."""
+        return zip(self.sources, _cut(self.identities, self.identity_ends), self.sizes, self.sources, strict=True)
+
+
+def pack_columns(checksums: Sequence[int], lengths: Sequence[int], methods: bytes | bytearray) -> bytes:
+    """Return the columns of an answer: CRC-32 and length in the slot of each content, and whether it is packed."""
+    return b"".join((array("I", checksums), array("I", lengths), methods))
+
+
+def unpack_columns(columns: bytes) -> tuple[array[int], array[int], bytes]:
+    """Return what was given to ``pack_columns``."""
+    count = len(columns) // 9
+    checksums, lengths = array("I"), array("I")
+    checksums.frombytes(columns[: 4 * count])
+    lengths.frombytes(columns[4 * count : 8 * count])
+    return checksums, lengths, columns[8 * count :]
+
+
+def _cut(joined: bytes, ends: array[int]) -> list[bytes]:
+    return [joined[start:stop] for start, stop in pairwise((0, *ends))]
+
+
+def _answer(root: int, request: Request, slot: memoryview) -> tuple[int, bytes]:
+    """Do what is asked, and return how many bytes stand in the slot then, and the columns."""
+    with closing(PosixWholeReader(root)) as reader:
+        contents = reader.read(request.files())
+    checksums, methods = crc32_each(contents), bytearray(len(contents))
+    if request.order == PACK:
+        for at, content in enumerate(contents):
+            if (smaller := packed_whole(content)) is not None:
+                contents[at], methods[at] = smaller, 1
+    elif (recipe := RECIPES.get(request.order)) is not None:
+        contents = list(map(add, recipe(request.sources, request.sizes, request.mtimes, checksums), contents))
+    joined = b"".join(contents)
+    slot[: len(joined)] = joined
+    return len(joined), pack_columns(checksums, list(map(len, contents)), methods)
+
+
+def serve(connection: socket.socket, memory: memoryview) -> None:
+    """Answer until nobody is there to ask."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(connection, REQUEST.size, 1)
+        if not message:
+            return
+        number, order, count, identities = REQUEST.unpack(message)
+        slot = memory[number * SLOT : (number + 1) * SLOT]
+        try:
+            request = Request.read(slot, ORDERS[order], count, identities)
+            length, columns = _answer(descriptors[0], request, slot)
+            answer = ANSWER.pack(number, True, length) + columns
+        except (PannierError, OSError, MemoryError):
+            answer = ANSWER.pack(number, False, 0)
+        connection.send(answer)
+
+
+def main() -> None:
+    """Run as ``python -m pannier.streams.helping SOCKET MEMORY``, the numbers of two descriptors."""
+    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # told to the whole group; the server says when to end
+        signal.signal(kind, signal.SIG_IGN)
+    gc.freeze()
+    connection, memory = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    with connection, mmap.mmap(memory, SLOTS * SLOT) as mapped, memoryview(mapped) as whole:
+        os.close(memory)
+        try:
+            serve(connection, whole)
+        except (ConnectionError, BrokenPipeError):
+            pass
+
+
+if __name__ == "__main__":
+    main()
