@@ -165,7 +165,7 @@ class Server:
         push(hashing.close)
         background = Background(ahead)
         push(background.close)
-        plans = Plans(_plan_settings(settings), walking)
+        plans = Plans(_plan_settings(settings), walking, helpers)
         push(plans.close)
         places = Places(self._volumes)
         keys = PydanticJWT(settings.storage_proxy.secret.get_secret_value())

@@ -34,6 +34,7 @@ from pannier.streams.small import request_of
 from pannier.streams.workers import Workers
 from pannier.volumes.posix import SingleFolderVolume
 from pannier.window import Window
+from tests.streams.helping import helping, processes
 from tests.volumes.process import no_descriptor_kept
 
 FOLDER = FolderId(None, uuid.UUID(int=7))
@@ -46,16 +47,8 @@ FILES = {
 
 @pytest.fixture
 def helpers() -> Iterator[Helpers]:
-    """Two helper processes."""
-    made = Helpers(2)
-    made.start()
-    yield made
-    made.close()
-
-
-def processes(helpers: Helpers) -> list[int]:
-    """The numbers of the helpers' processes."""
-    return [helper._process.pid for helper in helpers._helpers]
+    with helping(2) as made:
+        yield made
 
 
 def plant(folder: Path) -> None:
@@ -245,9 +238,7 @@ async def test_an_archive_is_whole_when_helpers_hang(tmp_path: Path, helpers: He
 
 async def test_helpers_that_hung_help_again(tmp_path: Path) -> None:
     plant(tmp_path)
-    helpers = Helpers(1)
-    helpers.start()
-    try:
+    with helping(1) as helpers:
         async with desk(tmp_path, helpers) as helped:
             request = request_of((await helped.shape("zip")).layout.entries, range(100))
             assert request is not None
@@ -268,15 +259,11 @@ async def test_helpers_that_hung_help_again(tmp_path: Path) -> None:
                     pytest.fail("it never helped again")
                 assert again.result() is not None
                 again.release()
-    finally:
-        helpers.close()
 
 
 async def test_more_than_a_helper_takes_is_read_by_others(tmp_path: Path) -> None:
     plant(tmp_path)
-    helpers = Helpers(1)
-    helpers.start()
-    try:
+    with helping(1) as helpers:
         async with desk(tmp_path, helpers) as helped:
             entries = (await helped.shape("zip")).layout.entries
             with closing(helped._volume.folder(FOLDER).whole_reader()) as reader:
@@ -295,8 +282,6 @@ async def test_more_than_a_helper_takes_is_read_by_others(tmp_path: Path) -> Non
                 request = request_of(entries, range(number, number + 1))
                 assert request is not None
                 assert helpers.ask(reader.root(), request) is None
-    finally:
-        helpers.close()
 
 
 async def test_nothing_is_kept_open(tmp_path: Path, helpers: Helpers) -> None:
@@ -312,11 +297,9 @@ async def test_nothing_is_kept_open(tmp_path: Path, helpers: Helpers) -> None:
 
 
 def test_closing_ends_the_processes() -> None:
-    helpers = Helpers(2)
-    helpers.start()
-    pids = processes(helpers)
-    assert len(pids) == 2
-    helpers.close()
+    with helping(2) as helpers:
+        pids = processes(helpers)
+        assert len(pids) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 

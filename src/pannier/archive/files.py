@@ -38,12 +38,14 @@ class Files:
 
     def pick(self, numbers: Sequence[int]) -> Files:
         """Return some of them, by position, in that order."""
+        mtimes: array[int] | list[int] = [self.mtimes[number] for number in numbers]
+        identities = [self.identity(number) for number in numbers]
         return Files(
             [self.names[number] for number in numbers],
             array("Q", [self.sizes[number] for number in numbers]),
-            [self.mtimes[number] for number in numbers],
+            array("q", mtimes) if isinstance(self.mtimes, array) else mtimes,
             array("H", [self.modes[number] for number in numbers]),
-            [self.identity(number) for number in numbers],
+            b"".join(identities) if isinstance(self.identities, bytes) else identities,
             [self.changed[number] for number in numbers],
         )
 

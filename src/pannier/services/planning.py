@@ -23,6 +23,7 @@ from pannier.services.progress import Progress
 from pannier.services.selecting import roots, rules
 from pannier.services.shaping import planned_unsettled, shape_of
 from pannier.services.walking import Walk
+from pannier.streams.helpers import NONE, Helpers
 from pannier.streams.workers import Workers
 
 _BUSY_RETRY = 5
@@ -83,9 +84,9 @@ class _Running:
 class Plans:
     """The plans of a process. All methods belong to the event loop."""
 
-    def __init__(self, settings: PlanSettings, workers: Workers) -> None:
-        """``workers`` should have a thread for each concurrent walk."""
-        self._settings, self._workers = settings, workers
+    def __init__(self, settings: PlanSettings, workers: Workers, helpers: Helpers = NONE) -> None:
+        """``workers`` should have a thread for each concurrent walk; ``helpers`` look at directories ahead of them."""
+        self._settings, self._workers, self._helpers = settings, workers, helpers
         self._slots = asyncio.Semaphore(settings.concurrent)
         self._running: dict[Order, _Running] = {}
         self._remembered: OrderedDict[tuple[Order, str], _Remembered] = OrderedDict()
@@ -289,7 +290,7 @@ class Plans:
         folder = order.place.open()
         try:
             clock = Clock(volume.now_ns, volume.clock_granularity_ns)
-            walk = Walk(folder, rules(order.selection), self._settings.walk, clock, progress, order.base)
+            walk = Walk(folder, rules(order.selection), self._settings.walk, clock, progress, order.base, self._helpers)
             walked = walk.run(paths, unusable)
         finally:
             folder.close()

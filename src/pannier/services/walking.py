@@ -20,8 +20,10 @@ from pannier.dto.paths import to_text
 from pannier.errors import LimitExceeded, Offence, OffenceCode, show
 from pannier.services.clocks import Clock
 from pannier.services.progress import Progress, WalkCancelled, WalkLimits
+from pannier.services.scouting import Scout
 from pannier.services.selecting import Rules, ancestors
 from pannier.services.steps import Run, Step, Steps, climbs, entry_of, merged, path_order
+from pannier.streams.helpers import NONE, Helpers
 from pannier.volumes.base import Folder, Found, Refused
 
 _SETTLE_ROUNDS = 3
@@ -43,10 +45,18 @@ class Walk:
     """One walk over one folder."""
 
     def __init__(
-        self, folder: Folder, rules: Rules, limits: WalkLimits, clock: Clock, progress: Progress, base: bytes = b""
+        self,
+        folder: Folder,
+        rules: Rules,
+        limits: WalkLimits,
+        clock: Clock,
+        progress: Progress,
+        base: bytes = b"",
+        helpers: Helpers = NONE,
     ) -> None:
         """``base`` is the directory that all paths are seen from, as ``planning.Order`` has it."""
         self._folder, self._rules, self._limits, self._base = folder, rules, limits, base
+        self._scout = Scout(folder, helpers, clock.now_ns)
         self._clock, self._progress = clock, progress
         self._walked = Walked(progress.offences)
         self._entries = EntriesBuilder()
@@ -68,8 +78,10 @@ class Walk:
                 self._walked.offences.append(offence)
         found_roots = self._find_roots(roots)
         self._progress.named.set()
-        for path, found in found_roots:
-            self._expand(path, found)
+        with closing(self._scout):
+            self._scout.expect([found.source for _, found in found_roots if found.stat.kind is Kind.DIRECTORY])
+            for path, found in found_roots:
+                self._expand(path, found)
         self._settle()
         self._name()
         self._walked.entries = self._entries.build()
@@ -169,10 +181,10 @@ class Walk:
         held: list[Run] = []
         others: list[tuple[bytes, bytes, Found]] = []
         try:
-            with closing(self._folder.scan(directory.source)) as listing:
+            with closing(self._scout.scan(directory.source)) as listing:
                 batches = listing.batches()
                 while True:
-                    looked_ns = self._clock.now_ns()
+                    looked_ns = self._clock.now_ns() if listing.looked_ns is None else listing.looked_ns
                     if (batch := next(batches, None)) is None:
                         break
                     self._count()
@@ -191,7 +203,9 @@ class Walk:
         except Refused as refusal:
             self._walked.offences.append(replace(refusal.offence, path=path or b"."))
         self._look_at_names(path, names, siblings)
-        yield from merged(held, sorted(others, key=itemgetter(0)), prefix)
+        others.sort(key=itemgetter(0))
+        self._scout.expect([found.source for _, _, found in others if found.stat.kind is Kind.DIRECTORY])
+        yield from merged(held, others, prefix)
 
     def _without_omitted(self, prefix: bytes, files: Files) -> Files:
         kept = [at for at, name in enumerate(files.names) if not self._omit(prefix + name, directory=False)]

@@ -20,7 +20,19 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from pannier.streams.helping import ANSWER, LONGEST_ANSWER, ORDERS, REQUEST, SLOT, SLOTS, Request, unpack_columns
+from pannier.streams.helping import (
+    ANSWER,
+    COUNT,
+    LONGEST_ANSWER,
+    ORDERS,
+    REQUEST,
+    SLOT,
+    SLOTS,
+    Request,
+    unpack_columns,
+    unpack_looked,
+)
+from pannier.volumes.looking import Looked
 
 _PATIENCE = 1.0
 """Seconds to wait for an answer: storage that hangs for one volume must not hold up those who read another."""
@@ -66,18 +78,31 @@ class Ticket:
 
     def result(self) -> Answer | None:
         """Wait for the answer; None if there is none, or none soon. Blocks."""
+        told = self._wait()
+        if told is None:
+            return None
+        whole, columns = told
+        checksums, lengths, methods = unpack_columns(columns)
+        contents, at = [], 0
+        for size in lengths:
+            contents.append(whole[at : at + size])
+            at += size
+        return Answer(whole, contents, checksums, methods)
+
+    def looked(self) -> Looked | None:
+        """Wait for what was seen in a directory, as ``result``."""
+        told = self._wait()
+        return None if told is None else unpack_looked(told[0], *COUNT.unpack(told[1]))
+
+    def is_told(self) -> bool:
+        """Whether the answer, or that there is none, can be had without waiting."""
+        return self.helper.receive(self, 0.0, patient=False)
+
+    def _wait(self) -> tuple[memoryview, bytes] | None:
         if not self.helper.receive(self, time.monotonic() + _PATIENCE) or not self.told:
             return None
         _, done, length = ANSWER.unpack_from(self.told)
-        if not done:
-            return None
-        checksums, lengths, methods = unpack_columns(self.told[ANSWER.size :])
-        view = self.helper.slot(self.slot)[:length]
-        contents, at = [], 0
-        for size in lengths:
-            contents.append(view[at : at + size])
-            at += size
-        return Answer(view, contents, checksums, methods)
+        return (self.helper.slot(self.slot)[:length], self.told[ANSWER.size :]) if done else None
 
     def release(self) -> None:
         """Let the memory be used by others, once the helper has answered. Idempotent."""
@@ -204,12 +229,12 @@ class _Helper:
             ticket = self._asked[slot] = Ticket(self, slot)
             return ticket
 
-    def receive(self, ticket: Ticket, until: float) -> bool:
+    def receive(self, ticket: Ticket, until: float, *, patient: bool = True) -> bool:
         """Wait until a ticket is answered, or until then; return whether it is. Who hangs is waited for once."""
         while ticket.told is None:
             left = 0 if self.hangs else until - time.monotonic()
             if not self._take(max(left, 0), ticket) and ticket.told is None:
-                self.hangs = True
+                self.hangs = self.hangs or patient
                 return False
         return True
 

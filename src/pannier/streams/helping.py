@@ -28,6 +28,8 @@ from pannier.archive.recipes import RECIPES
 from pannier.errors import PannierError
 from pannier.streams.crc import crc32_each
 from pannier.streams.deflate import packed_whole
+from pannier.volumes.identities import IDENTITY_LENGTH
+from pannier.volumes.looking import Looked, look_beneath
 from pannier.volumes.sources import PosixWholeReader
 
 SLOTS = 3
@@ -36,11 +38,16 @@ SLOT = 1024 * 1024 + 256 * 1024
 """Bytes of memory for one request, and then for its answer."""
 REQUEST = struct.Struct("=BBII")
 """The slot; the order, of ``ORDERS``; how many files; bytes of their identities."""
-READ, PACK = "", "pack"
-ORDERS = (READ, PACK, *RECIPES)
-"""What can be asked for: contents as they are, packed by DEFLATE where that is smaller, or with heads by a recipe."""
+READ, PACK, LOOK = "", "pack", "look"
+ORDERS = (READ, PACK, LOOK, *RECIPES)
+"""What can be asked for: contents as they are, packed by DEFLATE where that is smaller, or with heads by a recipe; and
+to look at what is in a directory."""
+_MOST_LOOKED_AT = 4_096
+"""Names in a directory that is looked at; the server goes through a larger one itself, bit by bit."""
 ANSWER = struct.Struct("=BBI")
 """The slot; whether it was done; how many bytes stand in the slot. Then follow the columns of ``unpack_columns``."""
+COUNT = struct.Struct("=I")
+"""How many names; the columns of the answer to ``LOOK``."""
 _LONGEST_HEAD = 64
 """Bytes that a recipe puts before a content, its name not counted, at most."""
 LONGEST_ANSWER = 64 * 1024
@@ -110,12 +117,39 @@ def unpack_columns(columns: bytes) -> tuple[array[int], array[int], bytes]:
     return checksums, lengths, columns[8 * count :]
 
 
+def request_to_look(source: bytes) -> Request:
+    """Return what asks to look at the directory at ``source``."""
+    return Request(array("Q", [0]), array("q", [0]), array("I", [0]), b"", [source], LOOK)
+
+
+def pack_looked(looked: Looked) -> bytes:
+    """Return what was seen in a directory as one string."""
+    columns = (looked.modes, looked.users, looked.groups, looked.sizes, looked.mtimes, looked.ctimes)
+    return b"".join((*columns, looked.identities, b"\0".join(looked.names)))
+
+
+def unpack_looked(packed: memoryview, count: int) -> Looked:
+    """Return what was given to ``pack_looked``, ``count`` names."""
+    columns = [array(kind) for kind in "IIIQqq"]
+    at = 0
+    for column in columns:
+        stop = at + count * column.itemsize
+        column.frombytes(packed[at:stop])
+        at = stop
+    stop = at + count * IDENTITY_LENGTH
+    names = bytes(packed[stop:]).split(b"\0") if count else []
+    modes, users, groups, sizes, mtimes, ctimes = columns
+    return Looked(names, modes, users, groups, sizes, mtimes, ctimes, bytes(packed[at:stop]))
+
+
 def _cut(joined: bytes, ends: array[int]) -> list[bytes]:
     return [joined[start:stop] for start, stop in pairwise((0, *ends))]
 
 
 def _answer(root: int, request: Request, slot: memoryview) -> tuple[int, bytes]:
     """Do what is asked, and return how many bytes stand in the slot then, and the columns."""
+    if request.order == LOOK:
+        return _looked(root, request.sources[0], slot)
     with closing(PosixWholeReader(root)) as reader:
         contents = reader.read(request.files())
     checksums, methods = crc32_each(contents), bytearray(len(contents))
@@ -130,6 +164,18 @@ def _answer(root: int, request: Request, slot: memoryview) -> tuple[int, bytes]:
     return len(joined), pack_columns(checksums, list(map(len, contents)), methods)
 
 
+def _looked(root: int, source: bytes, slot: memoryview) -> tuple[int, bytes]:
+    try:
+        looked = look_beneath(root, source, _MOST_LOOKED_AT)
+    finally:
+        os.close(root)
+    packed = b"" if looked is None else pack_looked(looked)
+    if looked is None or len(packed) > len(slot):
+        raise OverflowError
+    slot[: len(packed)] = packed
+    return len(packed), COUNT.pack(len(looked.names))
+
+
 def serve(connection: socket.socket, memory: memoryview) -> None:
     """Answer until nobody is there to ask."""
     while True:
@@ -142,7 +188,7 @@ def serve(connection: socket.socket, memory: memoryview) -> None:
             request = Request.read(slot, ORDERS[order], count, identities)
             length, columns = _answer(descriptors[0], request, slot)
             answer = ANSWER.pack(number, True, length) + columns
-        except (PannierError, OSError, MemoryError):
+        except (PannierError, OSError, OverflowError, MemoryError):
             answer = ANSWER.pack(number, False, 0)
         connection.send(answer)
 

@@ -92,9 +92,13 @@ class Batch:
 class Listing:
     """A directory being listed: to be gone through once, thing by thing or in batches."""
 
-    def __init__(self, source: bytes, batches: Iterable[Batch]) -> None:
-        """``batches`` of the directory at ``source``: all names of one before those of the next, in byte order."""
+    def __init__(self, source: bytes, batches: Iterable[Batch], looked_ns: int | None = None) -> None:
+        """``batches`` of the directory at ``source``: all names of one before those of the next, in byte order.
+
+        ``looked_ns``: when it was looked at, or before, on the clock of the volume; None: as the batches are taken.
+        """
         self._source, self._batches = source, batches
+        self.looked_ns = looked_ns
 
     def batches(self) -> Iterator[Batch]:
         """Go through it in batches of at most some thousand; one may be empty while more are being found."""

@@ -9,6 +9,7 @@ from array import array
 from pannier.archive.entries import Kind
 
 _LAYOUT = struct.Struct(">QQQQ")
+IDENTITY_LENGTH = _LAYOUT.size
 _MASK = (1 << 64) - 1
 _NOUNS = {Kind.FILE: "file", Kind.DIRECTORY: "directory", Kind.LINK: "symbolic link", Kind.SPECIAL: "special file"}
 

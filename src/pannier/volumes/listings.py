@@ -22,7 +22,8 @@ from pannier.errors import Offence, OffenceCode, VolumeFailed, show
 from pannier.volumes.base import RESERVED, Batch, Found, Stat
 from pannier.volumes.confine import inspect
 from pannier.volumes.descriptors import Descriptor
-from pannier.volumes.identities import pack_identities, pack_identity
+from pannier.volumes.identities import pack_identity
+from pannier.volumes.looking import Looked, look_at
 
 _READ_AT_ONCE = 4096
 _LOOKED_AT_ONCE = 1024
@@ -97,43 +98,38 @@ def _sorted(names: list[bytes]) -> Iterator[list[bytes]]:
         yield run
 
 
-def _look(directory: int, source: bytes, names: list[bytes]) -> Batch:
-    lstat = os.lstat
+def looked_batches(directory: Descriptor, source: bytes, looked: Looked) -> Iterator[Batch]:
+    """Give what a directory holds that was looked at, and close it; errors as of ``batches``."""
     try:
-        found = [lstat(name, dir_fd=directory) for name in names]
-    except OSError:  # of one of them: look at each on its own
+        with closing(directory), directory.use() as number:
+            yield _batch(number, source, looked)
+    except OSError as error:
+        raise VolumeFailed(f"directory {show(source)} cannot be listed: {reason(error)}") from error
+
+
+def _look(directory: int, source: bytes, names: list[bytes]) -> Batch:
+    try:
+        looked = look_at(directory, names)
+    except (OSError, OverflowError):  # of one of them: look at each on its own
         return Batch.of(_listed(directory, source, names))
-    modes = [status.st_mode for status in found]
+    return _batch(directory, source, looked)
+
+
+def _batch(directory: int, source: bytes, looked: Looked) -> Batch:
     odd: set[int] = set()
-    if any(mode & 0o170000 != _REGULAR for mode in set(modes)):
-        odd = {number for number, mode in enumerate(modes) if mode & 0o170000 != _REGULAR}
-    odd |= _unreadable(directory, names, found, modes, odd)
+    if any(mode & 0o170000 != _REGULAR for mode in set(looked.modes)):
+        odd = {number for number, mode in enumerate(looked.modes) if mode & 0o170000 != _REGULAR}
+    odd |= _unreadable(directory, looked, odd)
+    modes = array("H", [mode & 0o777 for mode in looked.modes])
+    files = Files(looked.names, looked.sizes, looked.mtimes, modes, looked.identities, looked.ctimes)
     others: list[tuple[bytes, Found | Offence]] = []
     if odd:
-        others += _listed(directory, source, [names[number] for number in sorted(odd)])
-        kept = [number for number in range(len(names)) if number not in odd]
-        names, found = [names[number] for number in kept], [found[number] for number in kept]
-        modes = [modes[number] for number in kept]
-    return Batch(_columns(names, found, modes), others)
+        others += _listed(directory, source, [looked.names[number] for number in sorted(odd)])
+        files = files.pick([number for number in range(len(files)) if number not in odd])
+    return Batch(files, others)
 
 
-def _columns(names: list[bytes], found: list[os.stat_result], modes: list[int]) -> Files:
-    sizes = array("Q", [status.st_size for status in found])
-    mtimes: array[int] | list[int] = [status.st_mtime_ns for status in found]
-    ctimes: array[int] | list[int] = [status.st_ctime_ns for status in found]
-    packed: bytes | list[bytes]
-    try:
-        mtimes, ctimes = array("q", mtimes), array("q", ctimes)
-        packed = pack_identities(array("Q", [status.st_ino for status in found]), sizes, mtimes, ctimes)
-    except OverflowError:  # a file system that reaches further than 64 bits of nanoseconds
-        mtimes, ctimes = list(mtimes), list(ctimes)
-        packed = [identity_of(status, status.st_size) for status in found]
-    return Files(names, sizes, mtimes, array("H", [mode & 0o777 for mode in modes]), packed, ctimes)
-
-
-def _unreadable(
-    directory: int, names: list[bytes], found: list[os.stat_result], modes: list[int], odd: set[int]
-) -> set[int]:
+def _unreadable(directory: int, looked: Looked, odd: set[int]) -> set[int]:
     """Return which regular files this process may not read.
 
     Of those that belong to this process's user, with the owner's right to read, one of each owner, group and mode is
@@ -141,7 +137,7 @@ def _unreadable(
     for one by one.
     """
     user = os.geteuid()
-    users, groups = [status.st_uid for status in found], [status.st_gid for status in found]
+    names, users, groups, modes = looked.names, looked.users, looked.groups, looked.modes
     kinds: Sequence[tuple[int, int, int]]
     if len(set(users)) == len(set(groups)) == len(set(modes)) == 1:  # most directories
         kinds, alike = [(users[0], groups[0], modes[0])] * len(names), {(users[0], groups[0], modes[0]): 0}

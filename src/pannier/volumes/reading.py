@@ -11,7 +11,8 @@ from pannier.errors import Offence, OffenceCode, VolumeFailed, show
 from pannier.volumes.base import Found, Listing, Refused
 from pannier.volumes.confine import open_beneath, resolve
 from pannier.volumes.descriptors import Descriptor
-from pannier.volumes.listings import batches, identities, reason, stat_of
+from pannier.volumes.listings import batches, identities, looked_batches, reason, stat_of
+from pannier.volumes.looking import Looked
 from pannier.volumes.sources import ENTER, READ, PosixSource, PosixWholeReader, not_opened
 
 _LIST = os.O_RDONLY | os.O_DIRECTORY
@@ -33,6 +34,12 @@ class PosixFolder:
     def scan(self, source: bytes) -> Listing:
         # opened here, so that what is wrong with the directory is raised now, not at the first name
         return Listing(source, batches(self._enter(source, _LIST), source))
+
+    def root(self) -> int:
+        return self._root.number()
+
+    def listing(self, source: bytes, looked: Looked, looked_ns: int) -> Listing:
+        return Listing(source, looked_batches(self._enter(source, _LIST), source, looked), looked_ns)
 
     def identities(self, source: bytes, names: Sequence[bytes]) -> list[bytes | None]:
         with closing(self._enter(source, ENTER)) as directory, directory.use() as number:

@@ -1,0 +1,84 @@
+"""Looking at directories ahead of a walk, by helper processes: it comes to a directory and finds it looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pannier.streams.helpers import Helpers, Ticket
+from pannier.streams.helping import request_to_look
+from pannier.volumes.base import Folder, Listing
+from pannier.volumes.looking import Looked, SharedFolder
+
+_EACH = 2
+"""Directories that one helper is asked for at a time."""
+_KEPT = 8
+"""Directories that were asked for and not come to yet: a helper's answer may be half a megabyte."""
+_SHARE = 3
+"""Directories that each helper looks at for one that the walk lists itself: what it has to do with each takes time,
+too, half as long as looking at it."""
+
+
+class Scout:
+    """What one walk, in one thread, lists directories by. Close it."""
+
+    def __init__(self, folder: Folder, helpers: Helpers, now_ns: Callable[[], int]) -> None:
+        """``now_ns``: the clock of the volume."""
+        self._folder, self._helpers, self._now_ns = folder, helpers, now_ns
+        self._shared = folder if helpers and isinstance(folder, SharedFolder) else None
+        self._expected: list[bytes] = []
+        """Directories that will be entered and that nobody was asked for, the next one last."""
+        self._asked: dict[bytes, tuple[Ticket, int]] = {}
+        """What helpers were asked for; and when."""
+        self._looked: dict[bytes, tuple[Looked | None, int]] = {}
+        """What they answered; and when they were asked."""
+        self._turn = 0
+
+        self._turn = 0
+
+    def expect(self, sources: Sequence[bytes]) -> None:
+        """Say which directories will be entered next, in order, and before all that were expected until now."""
+        if self._shared is not None:
+            self._expected.extend(reversed(sources))
+            self._ask()
+
+    def scan(self, source: bytes) -> Listing:
+        """List a directory; see ``Folder.scan``."""
+        if self._shared is None:
+            return self._folder.scan(source)
+        if self._expected and self._expected[-1] == source:
+            self._expected.pop()
+        if source in self._asked:
+            self._take(source)
+        looked, asked_ns = self._looked.pop(source, (None, 0))
+        self._ask()
+        return self._folder.scan(source) if looked is None else self._shared.listing(source, looked, asked_ns)
+
+    def close(self) -> None:
+        """Wait for nobody any more."""
+        for ticket, _ in self._asked.values():
+            ticket.release()
+        self._asked.clear()
+
+    def _take(self, source: bytes) -> None:
+        ticket, asked_ns = self._asked.pop(source)
+        try:
+            self._looked[source] = ticket.looked(), asked_ns
+        finally:
+            ticket.release()
+
+    def _ask(self) -> None:
+        """Have helpers look at what comes next; what they have answered is taken first, so that they are free."""
+        assert self._shared is not None
+        for source in [source for source, (ticket, _) in self._asked.items() if ticket.is_told()]:
+            self._take(source)
+        while self._expected and len(self._asked) + len(self._looked) < _KEPT:
+            if self._turn >= _SHARE * len(self._helpers):
+                self._turn = 0
+                self._expected.pop()  # by ourselves, when we come to it
+                continue
+            asked_ns = self._now_ns()
+            ticket = self._helpers.ask(self._shared.root(), request_to_look(self._expected[-1]), waiting=_EACH)
+            if ticket is None:
+                return
+            self._asked[self._expected.pop()] = ticket, asked_ns
+            self._turn += 1
