@@ -31,6 +31,8 @@ from pannier.streams.workers import Workers
 
 _PIECE = 256 * 1024
 """Bytes of a file that are read, hashed and sent at once: they stay in the processor's cache."""
+_SLICE = 64 * 1024
+"""Bytes that a transport is given at once: those of a slow client wait there a second time, and encrypted."""
 _SMALL = 32 * 1024
 """Bytes that the event loop itself gives to the socket."""
 _BURST = 0.05
@@ -61,11 +63,15 @@ class Outlet(Protocol):
 class TransportOutlet:
     """Through aiohttp's own writer."""
 
-    def __init__(self, response: web.StreamResponse, workers: Workers) -> None:
+    def __init__(self, response: web.StreamResponse, workers: Workers, transport: asyncio.Transport | None) -> None:
         self._response, self._workers = response, workers
+        if transport is not None and transport.get_extra_info("ssl_object") is not None:
+            transport.set_write_buffer_limits(_SLICE)  # asyncio's own limit, 512 KiB, is more than all else of a stream
 
     async def write(self, data: bytes) -> None:
-        await self._response.write(data)
+        view = memoryview(data)
+        for at in range(0, len(data), _SLICE):
+            await self._response.write(view[at : at + _SLICE])
 
     async def copy(self, span: FileSpan) -> int:
         offset, stop = span.offset, span.offset + span.length
@@ -73,7 +79,7 @@ class TransportOutlet:
             data = await self._workers.run(span.read, offset, min(_PIECE, stop - offset))
             if not data:
                 break
-            await self._response.write(data)
+            await self.write(data)
             offset += len(data)
         return offset - span.offset
 

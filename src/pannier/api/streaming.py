@@ -55,7 +55,7 @@ class Streaming:
     async def outlet(self, request: web.BaseRequest, response: web.StreamResponse) -> Outlet:
         """Return the fastest way out that there is; the headers have been written. Chunks are framed by aiohttp."""
         taken = None if response.chunked else await SocketOutlet.take(request, self.workers)
-        outlet: Outlet = taken or TransportOutlet(response, self.workers)
+        outlet: Outlet = taken or TransportOutlet(response, self.workers, request.transport)
         return PacedOutlet(outlet, self.rate) if self.rate else outlet
 
 

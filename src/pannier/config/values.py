@@ -118,7 +118,8 @@ def check_certificate(cert: Path | None, key: Path | None) -> None:
     except ssl.SSLError as error:
         match error.reason:
             case "KEY_VALUES_MISMATCH":
-                reason, way_out = f"{str(key)!r} is not the key of {str(cert)!r}", "name the key that belongs to it"
+                reason = f"{str(key)!r} is not the key of {str(cert)!r}"
+                way_out = "name the key that belongs to it; in a chain, the server's own certificate comes first"
             case None:
                 reason, way_out = f"{str(key)!r} holds no PEM private key, or one with a password", "name one without"
             case other:
