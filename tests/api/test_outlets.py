@@ -266,6 +266,8 @@ async def test_a_paced_outlet_keeps_its_rate(file: Path) -> None:
     class Recorder:
         """An outlet that takes everything at once and notes when."""
 
+        sent = 0
+
         async def write(self, data: bytes) -> None:
             sent.append((time.monotonic(), len(data)))
 

@@ -50,6 +50,10 @@ _ACKNOWLEDGED_EVERY = 0.005
 class Outlet(Protocol):
     """Where a response's bytes go, in order. Errors: ``ConnectionError`` when the client has left."""
 
+    @property
+    def sent(self) -> int:
+        """Bytes that are out of our hands, also after an error."""
+
     async def write(self, data: bytes) -> None:
         """Send ``data``; return when it is out of our hands."""
 
@@ -65,13 +69,16 @@ class TransportOutlet:
 
     def __init__(self, response: web.StreamResponse, workers: Workers, transport: asyncio.Transport | None) -> None:
         self._response, self._workers = response, workers
+        self.sent = 0
         if transport is not None and transport.get_extra_info("ssl_object") is not None:
             transport.set_write_buffer_limits(_SLICE)  # asyncio's own limit, 512 KiB, is more than all else of a stream
 
     async def write(self, data: bytes) -> None:
         view = memoryview(data)
         for at in range(0, len(data), _SLICE):
-            await self._response.write(view[at : at + _SLICE])
+            part = view[at : at + _SLICE]
+            await self._response.write(part)
+            self.sent += len(part)
 
     async def copy(self, span: FileSpan) -> int:
         offset, stop = span.offset, span.offset + span.length
@@ -94,6 +101,10 @@ class PacedOutlet:
         self._outlet, self._rate = outlet, rate
         self._at_once = max(_LEAST_PACED, rate // 10)
         self._due = 0.0
+
+    @property
+    def sent(self) -> int:
+        return self._outlet.sent
 
     async def write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -129,6 +140,7 @@ class SocketOutlet:
 
     def __init__(self, transport: asyncio.Transport, copy: socket.socket, workers: Workers) -> None:
         self._transport, self._socket, self._workers = transport, copy, workers
+        self.sent = 0
         self._poll = select.poll()
         self._poll.register(copy, select.POLLOUT)
 
@@ -212,7 +224,9 @@ class SocketOutlet:
         sent = 0
         while sent < len(data):
             try:
-                sent += self._socket.send(data[sent:])
+                taken = self._socket.send(data[sent:])
+                sent += taken
+                self.sent += taken
             except BlockingIOError:
                 if time.monotonic() > until or not self._poll.poll(_PATIENCE_MS):
                     break
@@ -249,6 +263,7 @@ class SocketOutlet:
             if not sent:  # the copying that follows finds that out once more, and tells it
                 return offset, True
             offset += sent
+            self.sent += sent
         return offset, False
 
     async def _acknowledged(self, copied: int) -> None:
@@ -267,11 +282,13 @@ class SocketOutlet:
     def _send_at_once(self, data: bytes) -> int:
         """Give the socket what it takes of a little: that costs less than to wake a thread."""
         try:
-            return self._socket.send(data)
+            taken = self._socket.send(data)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise _left() from error
+        self.sent += taken
+        return taken
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()
