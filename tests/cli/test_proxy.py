@@ -55,7 +55,8 @@ def test_what_is_in_force_is_said_on_stdout_and_stderr_is_json_alone(tmp_path: P
         assert lines[4:] == [
             "  volume    local: posix /",
             f"  state     {tmp_path}/.local/state/pannier",
-            "  warning   storage-proxy.num-proc: accepted, not used yet",
+            "  warning   storage-proxy.num-proc: of the reference storage proxy, without effect here; "
+            "one process serves, with threads on all processors",
         ]
         assert proxy.stop(number) == 0
         assert proxy.out.splitlines()[-1] == "stopping: no download runs"
