@@ -59,7 +59,7 @@ def test_what_is_in_force_is_said_on_stdout_and_stderr_is_json_alone(tmp_path: P
             "one process serves, with threads on all processors",
         ]
         assert proxy.stop(number) == 0
-        assert proxy.out.splitlines()[-1] == "stopping: no download runs"
+        assert proxy.out.splitlines()[-1] == "stopping: no request runs"
         logged = [json.loads(line) for line in proxy.err.splitlines()]
         assert [each["path"] for each in logged if each["event"] == "request"] == ["/", "/", "/"]
         for secret in ("ttt", "mmm"):
