@@ -13,10 +13,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -n auto
 
-.PHONY: help run test test-all bench lint types fix openapi lock clean
+.PHONY: help run test test-all bench lint types fix openapi configuration lock clean
 
 help: ## list these targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## a first download, from a folder to a verified archive
 	@$(BIN)/python examples/first_light.py
@@ -46,6 +46,9 @@ fix: $(READY) ## repair what lint can repair
 
 openapi: $(READY) ## write docs/openapi again, after a change of a route or model
 	@$(BIN)/python docs/openapi/make.py
+
+configuration: $(READY) ## write the tables of docs/configuration.md again, after a change of a setting
+	@$(BIN)/python docs/make_configuration.py
 
 lock: ## make requirements.lock again, with the newest versions that pyproject.toml allows
 	@[ -x $(BIN)/uv ] || { $(PYTHON) -m venv $(VENV) && $(PIP) install uv; }

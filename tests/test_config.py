@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 import re
 import tomllib
 from pathlib import Path
@@ -12,7 +15,8 @@ from pydantic import BaseModel
 
 from pannier.config import Address, Settings, load
 from pannier.config.complaints import toml_key
-from pannier.config.settings import NOT_USED
+from pannier.config.foreign import why_not_used
+from pannier.config.reference import settings_reference
 from pannier.errors import ConfigInvalid
 from pannier.quantities import DAY, GIB, MIB
 
@@ -29,8 +33,6 @@ SAMPLE = Path(__file__).parent.parent / "examples" / "sample-config.toml"
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in [name for name in os.environ if name.upper().startswith("PANNIER_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", "/state-home")
@@ -311,18 +313,34 @@ def test_what_needs_a_look_is_warned_about(config: Path) -> None:
 
 def test_a_file_of_the_reference_storage_proxy_works_and_says_what_has_no_effect(config: Path) -> None:
     """Sections and keys that only it has are dropped aloud; keys we take but do not act on are told."""
-    extra = 'num-proc = 4\nuse-watcher = false\nuser = 1000\n[api.client]\nservice-addr = { host = "::1", port = 1 }\n'
+    extra = 'num-proc = 4\nevent-loop = "asyncio"\nuse-watcher = false\n'
+    extra += '[api.client]\nservice-addr = { host = "::1", port = 1 }\n'
     config.write_text(
         REQUIRED.replace("[api.manager]", extra + "[api.manager]")
         + '[etcd]\naddr = { host = "h", port = 1 }\n[debug]\n'
     )
+    foreign = "of the reference storage proxy, without effect here"
     assert load(config).warnings() == [
-        "etcd: a setting of the reference storage proxy, without effect here",
-        "debug: a setting of the reference storage proxy, without effect here",
-        "storage-proxy.use-watcher: a setting of the reference storage proxy, without effect here",
-        "storage-proxy.num-proc: accepted, not used yet",
-        "storage-proxy.user: accepted, not used yet",
+        f"etcd: {foreign} (addr)",
+        f'debug: {foreign}; log.level = "debug" says more',
+        f"storage-proxy.use-watcher: {foreign}",
+        f"storage-proxy.num-proc: {foreign}; one process serves, with threads on all processors",
     ]
+
+
+def test_whom_this_has_to_run_as_is_taken_by_id_or_name(config: Path) -> None:
+    """And refused for anybody else; -1 is whoever it is, as in the reference."""
+    name, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    for user, its_group in (
+        (os.geteuid(), os.getegid()),
+        (f'"{os.geteuid()}"', f'"{os.getegid()}"'),
+        (f'"{name}"', f'"{group}"'),
+        (-1, -1),
+    ):
+        config.write_text(REQUIRED.replace("[api.manager]", f"user = {user}\ngroup = {its_group}\n[api.manager]"))
+        assert load(config).warnings() == []
+    config.write_text(REQUIRED.replace("[api.manager]", f"user = {os.geteuid() + 1}\n[api.manager]"))
+    assert re.search(r"^storage-proxy\.user: is \d+, but this process runs as \d+", str(refusal(config)))
 
 
 def _leaves(model: type[BaseModel], above: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -365,6 +383,23 @@ def _flat(table: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 def test_what_is_not_used_is_marked_on_the_field() -> None:
     """The settings reference and check-config read the same mark."""
-    marked = {key for key, field in _leaves(Settings).items() if field.json_schema_extra is NOT_USED}
+    marked = {key for key, field in _leaves(Settings).items() if why_not_used(field)}
     assert "storage-proxy.pid-file" in marked
     assert "storage-proxy.secret" not in marked
+
+
+def test_the_page_of_settings_is_what_the_settings_say() -> None:
+    """`make configuration` writes it again."""
+    page = (SAMPLE.parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert f"<!-- made by `make configuration` -->\n\n{settings_reference()}\n<!-- end of what is made -->" in page
+    rows = re.findall(r"^### (?:`\[(.*)\]`|Above all tables)$|^\| `([a-z-]+)` \|", settings_reference(), re.MULTILINE)
+    found, table = set[str](), ""
+    for heading, key in rows:
+        if key:
+            found.add(f"{table}.{key}" if table else key)
+        else:
+            table = heading
+    assert {key for key in found if not key.startswith("volume.NAME.")} == set(_leaves(Settings))
+    assert {key for key in found if key.startswith("volume.NAME.")} == {
+        f"volume.NAME.{name}" for name in ("backend", "path", "fsprefix", "options")
+    }

@@ -57,7 +57,7 @@ async def serving(send: Send, *, socket_outlet: bool = True) -> AsyncIterator[in
         response = web.StreamResponse()
         response.content_length = len(DATA)
         await response.prepare(request)
-        outlet: Outlet | None = TransportOutlet(response, workers)
+        outlet: Outlet | None = TransportOutlet(response, workers, request.transport)
         if socket_outlet:
             outlet = await SocketOutlet.take(request, workers)
         assert outlet is not None
@@ -244,7 +244,7 @@ async def test_without_a_free_descriptor_a_response_goes_through_the_transport()
             taken.append(await SocketOutlet.take(request, workers))
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        await TransportOutlet(response, workers).write(DATA)
+        await TransportOutlet(response, workers, request.transport).write(DATA)
         await response.write_eof()
         return response
 
@@ -265,6 +265,8 @@ async def test_a_paced_outlet_keeps_its_rate(file: Path) -> None:
 
     class Recorder:
         """An outlet that takes everything at once and notes when."""
+
+        sent = 0
 
         async def write(self, data: bytes) -> None:
             sent.append((time.monotonic(), len(data)))

@@ -218,3 +218,32 @@ def certificate(folder: Path, name: str = "server") -> tuple[Path, Path]:
     files = ["-keyout", str(key), "-out", str(cert)]
     subprocess.run([*command.split(), *names, *files], check=True, capture_output=True, timeout=LIMIT)
     return cert, key
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Files of certificates: whom to trust, and what a server shows, its own first and then who vouches for it."""
+
+    trusted: Path
+    shown: Path
+    key: Path
+
+
+def chain(folder: Path) -> Chain:
+    """Make a root, an authority that it vouches for, and a server's certificate from that authority."""
+
+    def openssl(command: str, *more: str | Path) -> None:
+        subprocess.run(
+            ["openssl", *command.split(), *map(str, more)], check=True, capture_output=True, timeout=LIMIT, cwd=folder
+        )
+
+    fresh = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    authority = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign"]
+    openssl(f"{fresh} -keyout root.key -out root.pem -subj /CN=root", *authority[2:])
+    by_root = "-CA root.pem -CAkey root.key"
+    openssl(f"{fresh} {by_root} -keyout between.key -out between.pem -subj /CN=between", *authority)
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    openssl(f"{fresh} -CA between.pem -CAkey between.key -keyout own.key -out own.pem -subj /CN=own", *names)
+    shown = folder / "shown.pem"
+    shown.write_text((folder / "own.pem").read_text() + (folder / "between.pem").read_text())
+    return Chain(folder / "root.pem", shown, folder / "own.key")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pannier.cli import main
-from tests.cli.commands import LIMIT, REPOSITORY, certificate, environment, pannier
+from tests.cli.commands import LIMIT, REPOSITORY, certificate, chain, environment, pannier
 
 GOOD = f"""
 [storage-proxy]
@@ -199,6 +199,21 @@ def test_a_good_certificate_is_taken(check: Check, config: Path, pems: Path) -> 
     for cert, key in (("good.pem", "good.key"), ("both", "both")):
         config.write_text(_with_tls("client", f'ssl-cert = "{pems / cert}"\nssl-privkey = "{pems / key}"\n'))
         assert check(config)[0] == 0
+
+
+def test_a_chain_is_taken_in_its_order_alone(tmp_path: Path, check: Check, config: Path) -> None:
+    """Clients are shown it as it stands in the file, the server's own certificate first."""
+    made = chain(tmp_path)
+    config.write_text(_with_tls("client", f'ssl-cert = "{made.shown}"\nssl-privkey = "{made.key}"\n'))
+    assert check(config)[0] == 0
+    first, second = made.shown.read_text().split("-----END CERTIFICATE-----\n")[:2]
+    made.shown.write_text("".join(f"{each}-----END CERTIFICATE-----\n" for each in (second, first)))
+    code, out, err = check(config)
+    assert (code, out) == (1, "")
+    told = (
+        f"'{made.key}' is not the key of '{made.shown}'; name the key that belongs to it; in a chain, the server's own"
+    )
+    assert err.startswith(f"pannier: api.client.ssl-privkey: {told} certificate comes first")
 
 
 def test_a_key_with_a_password_asks_nobody(tmp_path: Path, config: Path, pems: Path) -> None:

@@ -55,10 +55,11 @@ def test_what_is_in_force_is_said_on_stdout_and_stderr_is_json_alone(tmp_path: P
         assert lines[4:] == [
             "  volume    local: posix /",
             f"  state     {tmp_path}/.local/state/pannier",
-            "  warning   storage-proxy.num-proc: accepted, not used yet",
+            "  warning   storage-proxy.num-proc: of the reference storage proxy, without effect here; "
+            "one process serves, with threads on all processors",
         ]
         assert proxy.stop(number) == 0
-        assert proxy.out.splitlines()[-1] == "stopping: no download runs"
+        assert proxy.out.splitlines()[-1] == "stopping: no request runs"
         logged = [json.loads(line) for line in proxy.err.splitlines()]
         assert [each["path"] for each in logged if each["event"] == "request"] == ["/", "/", "/"]
         for secret in ("ttt", "mmm"):

@@ -63,7 +63,7 @@ def test_a_start_says_what_is_in_force_and_a_stop_cleans_up(tmp_path: Path, trip
             "  link      pannier link trip    (or paths inside it)",
             "  state     ~/.local/state/pannier",
             "  reach     this machine only; --host 0.0.0.0 opens it to the network",
-            "stopping: no download runs",
+            "stopping: no request runs",
         ]
         assert {urlsplit(runtime[url]).hostname for url in ("client_url", "manager_url")} == {"127.0.0.1"}
         secrets = (server.state / "secrets.json").read_text()
@@ -236,7 +236,7 @@ def test_a_stop_lets_a_download_finish_and_takes_no_new_one(tmp_path: Path, larg
         url = server.url("trip")
         with begun(url) as download:
             server.process.send_signal(number)
-            server.wait_said("stopping: 1 download has up to 30 s to finish; press again to cut it\n")
+            server.wait_said("stopping: 1 request has up to 30 s to finish; press again to cut it\n")
             refused = ask(url)
             assert (refused.status, refused.document["title"]) == (503, "The server is stopping.")
             assert int(refused.headers["retry-after"]) > 0
@@ -255,7 +255,7 @@ def test_a_second_signal_cuts(tmp_path: Path, large: Path) -> None:
     endless = {"PANNIER_DRAIN_SECONDS": "1h"}
     with serving(tmp_path, large, settings=endless) as server, begun(server.url("trip")) as download:
         server.process.send_signal(signal.SIGTERM)
-        server.wait_said("stopping: 1 download ")
+        server.wait_said("stopping: 1 request ")
         assert server.stop() == 0
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
             download.read()
@@ -269,16 +269,16 @@ def test_the_wait_for_downloads_is_bounded(tmp_path: Path, large: Path) -> None:
         begun(server.url("trip")) as download,
     ):
         assert server.stop() == 0
-        assert "stopping: 1 download has up to 0.3 s to finish" in server.out
+        assert "stopping: 1 request has up to 0.3 s to finish" in server.out
         assert "cut off what was still running" in server.err
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
             download.read()
 
 
-def test_several_downloads_are_counted() -> None:
+def test_several_requests_are_counted() -> None:
     """In one line."""
-    assert drain_line(0, 30) == "stopping: no download runs"
-    assert drain_line(2, 1.5) == "stopping: 2 downloads have up to 1.5 s to finish; press again to cut them"
+    assert drain_line(0, 30) == "stopping: no request runs"
+    assert drain_line(2, 1.5) == "stopping: 2 requests have up to 1.5 s to finish; press again to cut them"
 
 
 def test_a_reader_of_stdout_that_leaves_stops_nothing(tmp_path: Path, large: Path) -> None:

@@ -16,20 +16,29 @@ LIMIT = 60.0
 
 @dataclass(frozen=True)
 class Client:
-    """One of them; ``command`` goes on with what is there of ``out``."""
+    """One of them; ``command`` goes on with what is there of ``out``.
+
+    Attributes:
+        name: The program.
+        trusts: The only certificate that it trusts, where it is to speak TLS.
+    """
 
     name: str
+    trusts: Path | None = None
 
     def command(self, url: str, out: Path, rate: str | None = None) -> list[str]:
         match self.name:
             case "curl":
                 limit = ["--limit-rate", rate] if rate else []
+                limit += ["--cacert", str(self.trusts)] if self.trusts else []
                 return ["curl", "-q", "-sS", "--fail", "-C", "-", *limit, "-o", str(out), url]
             case "wget":
                 limit = [f"--limit-rate={rate}"] if rate else []
+                limit += [f"--ca-certificate={self.trusts}"] if self.trusts else []
                 return ["wget", "--no-config", "-nv", "-c", "--tries=1", *limit, "-O", str(out), url]
             case "aria2c":
                 limit = [f"--max-download-limit={rate}"] if rate else []
+                limit += [f"--ca-certificate={self.trusts}"] if self.trusts else []
                 options = "--no-conf -x4 -s4 -k1M -c --file-allocation=none --disk-cache=0 --auto-save-interval=1"
                 tries = ["--max-tries=2", "--retry-wait=0", "--auto-file-renaming=false"]
                 return ["aria2c", *options.split(), *tries, *limit, "-d", str(out.parent), "-o", out.name, url]

@@ -18,7 +18,10 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True)
 class Cut:
-    """Where one connection ends: after ``after`` bytes behind the first head of an answer, by FIN or by RST."""
+    """Where one connection ends: after ``after`` bytes behind the first head of an answer, by FIN or by RST.
+
+    Of a connection that is encrypted nothing can be told apart: all bytes that the server sends count.
+    """
 
     after: int
     reset: bool = False
@@ -32,10 +35,13 @@ class CuttingProxy:
         cuts: One for each connection, in the order in which they come; None lets it live. After the last, all live.
             Taken when the first byte of an answer's body has come, so a connection that gets none uses up none.
         pace: Bytes a second that a connection may get, about; little is then on its way at any time.
+        encrypted: Whether TLS passes through here.
     """
 
-    def __init__(self, port: int, cuts: Iterable[Cut | None] = (), *, pace: int | None = None) -> None:
-        self._port, self._pace = port, pace
+    def __init__(
+        self, port: int, cuts: Iterable[Cut | None] = (), *, pace: int | None = None, encrypted: bool = False
+    ) -> None:
+        self._port, self._pace, self._encrypted = port, pace, encrypted
         self._cuts: Iterator[Cut | None] = iter(cuts)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -135,7 +141,7 @@ class CuttingProxy:
                 time.sleep(len(data) / self._pace)
             if head is not None:
                 head += data
-                body = head.partition(b"\r\n\r\n")[2]
+                body = head if self._encrypted else head.partition(b"\r\n\r\n")[2]
                 client.sendall(data[: len(data) - len(body)])
                 if not body:
                     continue

@@ -474,7 +474,7 @@ def test_a_stop_lets_downloads_finish_and_tells_everybody(volume: Path, tmp_path
         minted = proxy.mint("large.bin")
         with begun(proxy.archive(minted["token"])) as download:
             proxy.process.send_signal(signal.SIGTERM)
-            proxy.wait_said("stopping: 1 download has up to 30 s to finish; press again to cut it\n")
+            proxy.wait_said("stopping: 1 request has up to 30 s to finish; press again to cut it\n")
             for listener in ("manager", "internal"):
                 for path, status, word in (
                     ("/readyz", 503, "error"),

@@ -31,6 +31,9 @@ STATUS_PATHS = frozenset({"/", "/status", "/health", "/livez", "/readyz"})
 _CLIENT_LEFT = 499
 """What the access log says of a client that left before it had an answer (the habit of nginx)."""
 
+_LONGEST_PATH = 512
+"""Characters of a path in the access log; ours are much shorter."""
+
 _access = structlog.get_logger("pannier.access")
 _log = structlog.get_logger("pannier.api")
 
@@ -76,7 +79,8 @@ class Drain:
 def outermost(listener: str, trusted: Sequence[Network]) -> Middleware:
     """Turn every failure into a problem document, count the request, and write the access log.
 
-    The log names the path, never the query: a token stands there. The metrics name the route only.
+    The log names the path, never the query: a token stands there. The metrics name the route only. ``aborted`` says
+    that not all of the answer was given to the connection: the client left, or we broke off.
     """
 
     @web.middleware
@@ -87,7 +91,7 @@ def outermost(listener: str, trusted: Sequence[Network]) -> Middleware:
             response = await _answered(request, handler)
             return response
         finally:
-            delivery = request.get(DELIVERY) or Delivery(_CLIENT_LEFT)
+            delivery = request.get(DELIVERY) or Delivery(_CLIENT_LEFT, aborted=response is None)
             status, seconds = response.status if response is not None else delivery.status, time.monotonic() - began
             sent = delivery.bytes or _length(request, response)
             metrics.request_ended(listener, request.method, route_of(request), status, sent, seconds)
@@ -97,13 +101,20 @@ def outermost(listener: str, trusted: Sequence[Network]) -> Middleware:
                 listener=listener,
                 client=client_address(request, trusted),
                 method=request.method,
-                path=request.rel_url.raw_path,
+                path=_shown(request.rel_url.raw_path),
                 status=status,
                 bytes=sent,
+                received=request.content.total_bytes,
                 seconds=round(seconds, 3),
+                aborted=delivery.aborted,
             )
 
     return handle
+
+
+def _shown(path: str) -> str:
+    """Return a path as the log names it: whoever asks must not be able to fill it up."""
+    return path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
 
 
 def _length(request: web.Request, response: web.StreamResponse | None) -> int:

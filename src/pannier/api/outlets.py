@@ -31,6 +31,8 @@ from pannier.streams.workers import Workers
 
 _PIECE = 256 * 1024
 """Bytes of a file that are read, hashed and sent at once: they stay in the processor's cache."""
+_SLICE = 64 * 1024
+"""Bytes that a transport is given at once: those of a slow client wait there a second time, and encrypted."""
 _SMALL = 32 * 1024
 """Bytes that the event loop itself gives to the socket."""
 _BURST = 0.05
@@ -48,6 +50,10 @@ _ACKNOWLEDGED_EVERY = 0.005
 class Outlet(Protocol):
     """Where a response's bytes go, in order. Errors: ``ConnectionError`` when the client has left."""
 
+    @property
+    def sent(self) -> int:
+        """Bytes that are out of our hands, also after an error."""
+
     async def write(self, data: bytes) -> None:
         """Send ``data``; return when it is out of our hands."""
 
@@ -61,11 +67,18 @@ class Outlet(Protocol):
 class TransportOutlet:
     """Through aiohttp's own writer."""
 
-    def __init__(self, response: web.StreamResponse, workers: Workers) -> None:
+    def __init__(self, response: web.StreamResponse, workers: Workers, transport: asyncio.Transport | None) -> None:
         self._response, self._workers = response, workers
+        self.sent = 0
+        if transport is not None and transport.get_extra_info("ssl_object") is not None:
+            transport.set_write_buffer_limits(_SLICE)  # asyncio's own limit, 512 KiB, is more than all else of a stream
 
     async def write(self, data: bytes) -> None:
-        await self._response.write(data)
+        view = memoryview(data)
+        for at in range(0, len(data), _SLICE):
+            part = view[at : at + _SLICE]
+            await self._response.write(part)
+            self.sent += len(part)
 
     async def copy(self, span: FileSpan) -> int:
         offset, stop = span.offset, span.offset + span.length
@@ -73,7 +86,7 @@ class TransportOutlet:
             data = await self._workers.run(span.read, offset, min(_PIECE, stop - offset))
             if not data:
                 break
-            await self._response.write(data)
+            await self.write(data)
             offset += len(data)
         return offset - span.offset
 
@@ -88,6 +101,10 @@ class PacedOutlet:
         self._outlet, self._rate = outlet, rate
         self._at_once = max(_LEAST_PACED, rate // 10)
         self._due = 0.0
+
+    @property
+    def sent(self) -> int:
+        return self._outlet.sent
 
     async def write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -123,6 +140,7 @@ class SocketOutlet:
 
     def __init__(self, transport: asyncio.Transport, copy: socket.socket, workers: Workers) -> None:
         self._transport, self._socket, self._workers = transport, copy, workers
+        self.sent = 0
         self._poll = select.poll()
         self._poll.register(copy, select.POLLOUT)
 
@@ -206,7 +224,9 @@ class SocketOutlet:
         sent = 0
         while sent < len(data):
             try:
-                sent += self._socket.send(data[sent:])
+                taken = self._socket.send(data[sent:])
+                sent += taken
+                self.sent += taken
             except BlockingIOError:
                 if time.monotonic() > until or not self._poll.poll(_PATIENCE_MS):
                     break
@@ -243,6 +263,7 @@ class SocketOutlet:
             if not sent:  # the copying that follows finds that out once more, and tells it
                 return offset, True
             offset += sent
+            self.sent += sent
         return offset, False
 
     async def _acknowledged(self, copied: int) -> None:
@@ -261,11 +282,13 @@ class SocketOutlet:
     def _send_at_once(self, data: bytes) -> int:
         """Give the socket what it takes of a little: that costs less than to wake a thread."""
         try:
-            return self._socket.send(data)
+            taken = self._socket.send(data)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise _left() from error
+        self.sent += taken
+        return taken
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()

@@ -24,6 +24,7 @@ class Delivery:
 
     status: int
     bytes: int = 0
+    aborted: bool = False
 
 
 DELIVERY = web.RequestKey("delivery", Delivery)

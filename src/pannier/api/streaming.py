@@ -55,7 +55,7 @@ class Streaming:
     async def outlet(self, request: web.BaseRequest, response: web.StreamResponse) -> Outlet:
         """Return the fastest way out that there is; the headers have been written. Chunks are framed by aiohttp."""
         taken = None if response.chunked else await SocketOutlet.take(request, self.workers)
-        outlet: Outlet = taken or TransportOutlet(response, self.workers)
+        outlet: Outlet = taken or TransportOutlet(response, self.workers, request.transport)
         return PacedOutlet(outlet, self.rate) if self.rate else outlet
 
 
@@ -119,32 +119,51 @@ class StreamResponse:
                 else:
                     await outlet.write(item)
                     sent += len(item)
-                delivery.bytes = sent
             if self.length is not None and sent != self.length:
                 raise AssertionError(f"{sent} bytes were given of {self.length} promised")
             await response.write_eof()
         except ConnectionError:
-            metrics.ABORTS.labels("client_left").inc()
-            _log.info("client left", request=context.id, sent=sent, length=self.length)
+            self._client_left(context, delivery, outlet)
         except BaseException as error:
             # Whatever it was: what was sent must not look whole. The headers said how much would come,
             # or that a last chunk would: without it, a body in chunks is incomplete (RFC 9112 section 8).
-            metrics.ABORTS.labels(_cause(error, request)).inc()
+            cause = _cause(error, request)
             if request.transport is not None:
                 request.transport.abort()
+            if cause == "client_left":
+                self._client_left(context, delivery, outlet)
+                raise
+            delivery.aborted = True
+            metrics.ABORTS.labels(cause).inc()
             if not isinstance(error, Exception):
                 raise
             if isinstance(error, PannierError):
-                _log.warning("download broken off", request=context.id, sent=sent, length=self.length, cause=str(error))
+                _log.warning(
+                    "download broken off", request=context.id, sent=_sent(outlet), length=self.length, cause=str(error)
+                )
             else:
-                _log.exception("download broken off", request=context.id, sent=sent, length=self.length)
+                _log.exception("download broken off", request=context.id, sent=_sent(outlet), length=self.length)
         finally:
+            delivery.bytes = _sent(outlet)
             try:
                 await self.stream.close()
             finally:
                 if outlet is not None:
                     outlet.close()
         return response
+
+    def _client_left(self, context: Context, delivery: Delivery, outlet: Outlet | None) -> None:
+        """Tell of a client that left early; one that has been given all it was promised may leave at any time."""
+        sent = _sent(outlet)
+        if sent == self.length:
+            return
+        delivery.aborted = True
+        metrics.ABORTS.labels("client_left").inc()
+        _log.info("client left", request=context.id, sent=sent, length=self.length)
+
+
+def _sent(outlet: Outlet | None) -> int:
+    return 0 if outlet is None else outlet.sent
 
 
 def _cause(error: BaseException, request: web.BaseRequest) -> str:

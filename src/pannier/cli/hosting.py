@@ -30,8 +30,8 @@ def host(
     """
     from pannier import server
 
-    def drains(downloads: int) -> None:
-        announce(drain_line(downloads, settings.drain_seconds))
+    def drains(requests: int) -> None:
+        announce(drain_line(requests, settings.drain_seconds))
 
     try:
         return server.run(settings, folders=folders, internal=internal, on_ready=on_ready, on_drain=drains)
@@ -40,12 +40,12 @@ def host(
         raise ConfigInvalid("state.path", reason, way_out) from error
 
 
-def drain_line(downloads: int, seconds: float) -> str:
-    """Return what is said at a stop signal: how many downloads it waits for, and for how long."""
-    if not downloads:
-        return "stopping: no download runs"
-    verb, them = ("has", "it") if downloads == 1 else ("have", "them")
-    return f"stopping: {counted(downloads, 'download')} {verb} up to {seconds:g} s to finish; press again to cut {them}"
+def drain_line(requests: int, seconds: float) -> str:
+    """Return what is said at a stop signal: how many requests it waits for, transfers mostly, and for how long."""
+    if not requests:
+        return "stopping: no request runs"
+    verb, them = ("has", "it") if requests == 1 else ("have", "them")
+    return f"stopping: {counted(requests, 'request')} {verb} up to {seconds:g} s to finish; press again to cut {them}"
 
 
 def listener_rows(settings: Settings, listening: Listening) -> list[tuple[str, str]]:

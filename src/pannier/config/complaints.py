@@ -7,6 +7,7 @@ under a misspelled key, a table's content and a backend's options are never show
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
@@ -44,7 +45,7 @@ def toml_key(loc: Sequence[str | int]) -> str:
         named = i == 1 and loc[0] == "volume"  # names of volumes keep their spelling
         bare = part if named else part.replace("_", "-")
         plain = bare.isascii() and bare.replace("-", "").replace("_", "").isalnum()
-        text += ("." if text else "") + (bare if plain else f'"{bare}"')
+        text += ("." if text else "") + (bare if plain else json.dumps(bare, ensure_ascii=False))
     return text
 
 

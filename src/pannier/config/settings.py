@@ -7,7 +7,9 @@ The keys of the reference storage proxy (WIRE section 1) are all taken; what Pan
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +29,8 @@ from typing_extensions import override
 
 from pannier.config.addresses import Address
 from pannier.config.complaints import complaint, complaints_of, toml_key
-from pannier.config.sources import drop_foreign, read_environment, read_file
+from pannier.config.foreign import FOREIGN, drop_foreign, not_used, why_not_used
+from pannier.config.sources import read_environment, read_file
 from pannier.config.values import (
     MAKE_SECRET,
     LocalPath,
@@ -38,19 +41,17 @@ from pannier.config.values import (
     VolumeName,
     check_certificate,
     check_header,
+    check_runs_as,
     secret_bytes,
 )
 from pannier.errors import ConfigInvalid
 from pannier.quantities import DAY, GIB, MIB, YEAR, Duration, Size
 
-NOT_USED: dict[str, Any] = {"used": False}
-"""Marks a field that is taken, so that a site's file keeps working, but that nothing acts on yet."""
-
 _SHORTEST_TOKEN_SECRET = 32
 _SHORTEST_MANAGER_SECRET, _GOOD_MANAGER_SECRET = 16, 32
 
 
-def _octal(value: object) -> object:
+def octal(value: object) -> object:
     """Read a text of octal digits, as umask(1) takes it; a TOML number says 0o022."""
     return int(value, 8) if isinstance(value, str) and value and set(value) <= set("01234567") else value
 
@@ -73,27 +74,44 @@ class StorageProxySettings(Section):
     allow_auto_quota_scope_creation: bool = Field(
         True, description="Create a missing quota scope when a folder is created in it."
     )
-    node_id: str = Field("", description="Name of this proxy in the cluster.", json_schema_extra=NOT_USED)
-    num_proc: int = Field(1, ge=1, description="Number of server processes.", json_schema_extra=NOT_USED)
-    event_loop: Literal["asyncio", "uvloop"] = Field(
-        "asyncio", description="Implementation of the event loop.", json_schema_extra=NOT_USED
-    )
     user: int | str | None = Field(
-        None, description="User id or name to change to after the ports are bound.", json_schema_extra=NOT_USED
+        None,
+        description="Id or name of the user that this has to run as. Pannier does not change users: a start as another "
+        "one is refused.",
     )
-    group: int | str | None = Field(
-        None, description="Group id or name to change to after the ports are bound.", json_schema_extra=NOT_USED
+    group: int | str | None = Field(None, description="Id or name of the group that this has to run as; likewise.")
+    node_id: str = Field(
+        "", description="Name of this proxy in the cluster.", json_schema_extra=not_used("nobody asks for it")
+    )
+    num_proc: int = Field(
+        1,
+        ge=1,
+        description="Number of server processes.",
+        json_schema_extra=not_used("one process serves, with threads on all processors"),
+    )
+    event_loop: Literal["asyncio", "uvloop"] = Field(
+        "asyncio",
+        description="Implementation of the event loop.",
+        json_schema_extra=not_used("it is always asyncio's; bytes are moved by threads beside it"),
     )
     ipc_base_path: Path | None = Field(
-        None, description="Folder of sockets between processes.", json_schema_extra=NOT_USED
+        None,
+        description="Folder of sockets between processes.",
+        json_schema_extra=not_used("there is one process"),
     )
-    pid_file: Path | None = Field(None, description="File to write the process id to.", json_schema_extra=NOT_USED)
+    pid_file: Path | None = Field(
+        None,
+        description="File to write the process id to.",
+        json_schema_extra=not_used("whoever starts the process knows it"),
+    )
 
     @model_validator(mode="after")
     def _check(self) -> StorageProxySettings:
         length = secret_bytes(self.secret)
         if length < _SHORTEST_TOKEN_SECRET:
             raise complaint("secret", f"has {length} bytes, tokens need at least {_SHORTEST_TOKEN_SECRET}", MAKE_SECRET)
+        check_runs_as("user", self.user, os.geteuid(), lambda name: pwd.getpwnam(name).pw_uid)
+        check_runs_as("group", self.group, os.getegid(), lambda name: grp.getgrnam(name).gr_gid)
         return self
 
 
@@ -168,7 +186,7 @@ class ApiSettings(Section):
 class VolumeSettings(Section):
     """One volume."""
 
-    backend: str = Field(min_length=1, description='Kind of storage: "posix" (also spelled "vfs"), …')
+    backend: str = Field(min_length=1, description='Kind of storage: "posix" (also spelled "vfs"): a directory.')
     path: LocalPath = Field(description="Root of the volume on this machine.")
     fsprefix: str = Field(".", description="Path below the root under which the manager knows the volume.")
     options: dict[str, Any] = Field(
@@ -197,7 +215,7 @@ class WritingSettings(Section):
 
     owner: int | None = Field(None, ge=0, description="User id that new files and directories get; needs privileges.")
     group: int | None = Field(None, ge=0, description="Group id that new files and directories get.")
-    umask: Annotated[int, BeforeValidator(_octal), Field(ge=0, le=0o777)] = Field(
+    umask: Annotated[int, BeforeValidator(octal), Field(ge=0, le=0o777)] = Field(
         0o002, description='Permissions that new files (666) and directories (777) do not get, in octal, such as "022".'
     )
 
@@ -303,7 +321,7 @@ class Settings(BaseSettings):
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings, description="How archives are made.")
     writing: WritingSettings = Field(default_factory=WritingSettings, description="What is written on volumes.")
     state: StateSettings = Field(default_factory=StateSettings, description="What outlives the process.")
-    drain_seconds: Duration = Field(30, description="How long running downloads may finish after a stop signal.")
+    drain_seconds: Duration = Field(30, description="How long what runs may go on after a stop signal.")
     log: LogSettings = Field(default_factory=LogSettings, description="The log, on stderr.")
 
     _file: Path | None = PrivateAttr(None)
@@ -334,9 +352,9 @@ class Settings(BaseSettings):
             if volume.backend in ("posix", "vfs") and not volume.path.is_dir():
                 found.append(f"{toml_key(('volume', name, 'path'))}: {str(volume.path)!r} is not a directory now")
         found += [
-            f"{toml_key(('storage_proxy', name))}: accepted, not used yet"
-            for name in sorted(self.storage_proxy.model_fields_set)
-            if StorageProxySettings.model_fields[name].json_schema_extra is NOT_USED
+            f"{toml_key(('storage_proxy', name))}: {FOREIGN}; {why}"
+            for name, field in StorageProxySettings.model_fields.items()
+            if (why := why_not_used(field)) and getattr(self.storage_proxy, name) != field.default
         ]
         return [*found, *_open_to_others(self._file)]
 

@@ -10,14 +10,6 @@ from typing import Any
 from pannier.config.complaints import ENVIRONMENT_PREFIX, nearest, toml_key
 from pannier.errors import ConfigInvalid
 
-_FOREIGN_SECTIONS = (
-    "etcd", "redis", "valkey", "logging", "debug", "pyroscope", "otel", "service_discovery",
-    "storages", "registries", "reservoir", "artifact_registry",
-)  # fmt: skip
-_FOREIGN_KEYS = (
-    "aiomonitor_port", "aiomonitor_termui_port", "aiomonitor_webui_port",
-    "use_watcher", "watcher_insock_path_prefix", "watcher_outsock_path_prefix",
-)  # fmt: skip
 _LARGEST_FILE = 2**20
 
 
@@ -58,22 +50,6 @@ def _underscored(table: Mapping[str, Any], at: tuple[str, ...]) -> dict[str, Any
         if name in result:
             raise ConfigInvalid(toml_key(place), "is given twice, with hyphens and underscores", "keep one of them")
         result[name] = _underscored(value, place) if isinstance(value, dict) else value
-    return result
-
-
-def drop_foreign(tables: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:
-    """Return the tables without what only the reference storage proxy has; each thing dropped is remarked."""
-    remark = "a setting of the reference storage proxy, without effect here"
-    result = dict(tables)
-    for section in _FOREIGN_SECTIONS:
-        if section in result:
-            del result[section]
-            remarks.append(f"{toml_key((section,))}: {remark}")
-    proxy = result.get("storage_proxy")
-    if isinstance(proxy, dict):
-        dropped = sorted(proxy.keys() & set(_FOREIGN_KEYS))
-        remarks += [f"{toml_key(('storage_proxy', key))}: {remark}" for key in dropped]
-        result["storage_proxy"] = {key: value for key, value in proxy.items() if key not in _FOREIGN_KEYS}
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import unicodedata
+from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
@@ -101,6 +102,32 @@ def check_header(secret: SecretStr) -> None:
         raise complaint("secret", f"{reason}; a header cannot carry that", "take it out")
 
 
+def check_runs_as(key: str, wanted: int | str | None, current: int, find: Callable[[str], int]) -> None:
+    """Refuse a user or group that this process does not run as: to go on as another one, perhaps root, is no way.
+
+    Args:
+        key: ``user`` or ``group``.
+        wanted: Its id or name; None or -1 (the reference's word for: as it is) for any.
+        current: The id that this process has.
+        find: Returns the id of a name; raises ``KeyError``.
+
+    Raises:
+        PydanticCustomError: It is another one, or there is none of that name.
+    """
+    if wanted is None:
+        return
+    try:
+        number = int(wanted)
+    except ValueError:
+        try:
+            number = find(str(wanted))
+        except KeyError:
+            raise complaint(key, f"{wanted!r}: there is no such {key}", "name one of this machine") from None
+    if number not in (-1, current):
+        way_out = f"start it as that {key} (User=, Group= in systemd; setpriv), or leave it out"
+        raise complaint(key, f"is {wanted!r}, but this process runs as {current} and changes to no other", way_out)
+
+
 def check_certificate(cert: Path | None, key: Path | None) -> None:
     """Look at ``ssl-cert`` and ``ssl-privkey`` as a listener will, so that a mistake is told of the right one.
 
@@ -118,7 +145,8 @@ def check_certificate(cert: Path | None, key: Path | None) -> None:
     except ssl.SSLError as error:
         match error.reason:
             case "KEY_VALUES_MISMATCH":
-                reason, way_out = f"{str(key)!r} is not the key of {str(cert)!r}", "name the key that belongs to it"
+                reason = f"{str(key)!r} is not the key of {str(cert)!r}"
+                way_out = "name the key that belongs to it; in a chain, the server's own certificate comes first"
             case None:
                 reason, way_out = f"{str(key)!r} holds no PEM private key, or one with a password", "name one without"
             case other:

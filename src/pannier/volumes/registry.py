@@ -16,6 +16,11 @@ BACKENDS: dict[str, Callable[[VolumeSpec], Volume]] = {
     "vfs": posix.from_spec,  # what upstream calls it
 }
 
+_OF_THE_REFERENCE = frozenset(
+    {"cephfs", "dellemc-onefs", "exascaler", "gpfs", "hammerspace", "netapp", "noop", "purestorage", "spectrumscale"}
+    | {"vast", "weka", "xfs"}
+)
+
 
 def open_volume(spec: VolumeSpec) -> Volume:
     """Open the volume that the settings describe. Blocks (it looks at the volume's root).
@@ -26,6 +31,10 @@ def open_volume(spec: VolumeSpec) -> Volume:
     try:
         backend = BACKENDS[spec.backend]
     except KeyError:
+        if spec.backend in _OF_THE_REFERENCE:
+            reason = f"{spec.backend!r} is a backend of the reference storage proxy that Pannier has not"
+            way_out = 'mount it, and serve its mount point as "posix": quotas are then kept by Pannier, by counting'
+            raise spec.invalid("backend", reason, way_out) from None
         known = ", ".join(sorted(BACKENDS))
         raise spec.invalid("backend", f"{spec.backend!r} is not a backend", f"choose one of {known}") from None
     return backend(spec)

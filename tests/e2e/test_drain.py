@@ -1,0 +1,251 @@
+"""Promise: a stop is graceful. What runs ends whole, nothing new is begun, what is cut can be gone on with; exit 0."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import random
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.cli.commands import LIMIT, Answer, ask, begun, certificate, wait_until
+from tests.e2e.clients import CURL, environment
+from tests.e2e.proxying import FOLDER, FOLDER_PATH, MINT, Proxy, proxying, toml
+from tests.e2e.running import low_port
+from tests.e2e.test_upload_clients import CLIENTS as UPLOADERS
+from tests.e2e.test_upload_clients import NOT_THERE, plant, sha256
+
+MIB = 1024 * 1024
+LARGE = 48 * MIB
+"""Bytes: many times what sockets of this machine hold."""
+HERE = {"volume": "local", "vfid": FOLDER}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "volume" / FOLDER_PATH
+    path.mkdir(parents=True)
+    with (path / "large.bin").open("wb") as file:
+        file.truncate(LARGE)
+    return path
+
+
+@contextmanager
+def running(folder: Path, drain: str, home: str = "home", **listeners: str) -> Iterator[Proxy]:
+    """Run a proxy that drains for so long; in the same home again it is the same one."""
+    place = folder.parents[4] / home
+    place.mkdir(exist_ok=True)
+    config = f'drain-seconds = "{drain}"\n{toml(folder.parents[3], **listeners)}'
+    with proxying(place, config) as proxy:
+        yield proxy
+
+
+def token(proxy: Proxy, route: str, **body: Any) -> str:
+    answer = proxy.manage(route, {**HERE, **body})
+    assert answer.status == 200, answer.body
+    return str(answer.document["token"])
+
+
+def stopping(proxy: Proxy) -> None:
+    """Send the signal, and wait until it is obeyed."""
+    proxy.process.send_signal(signal.SIGTERM)
+    proxy.wait_for(lambda: ask(proxy.said("internal") + "/readyz").status == 503)
+
+
+@dataclass
+class Patch:
+    """An upload's only ``PATCH``, of which a part is sent."""
+
+    connection: socket.socket
+    content: bytes
+    sent: int
+
+    def send(self, size: int) -> None:
+        self.connection.sendall(self.content[self.sent : self.sent + size])
+        self.sent += size
+
+    def answer(self) -> bytes:
+        return self.connection.recv(65_536)
+
+
+@contextmanager
+def patching(proxy: Proxy, url: str, content: bytes, part: int) -> Iterator[Patch]:
+    """Begin to send an upload; when the block begins, the server is at work on it."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), LIMIT) as connection:
+        patch = Patch(connection, content, 0)
+        head = f"PATCH {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nUpload-Offset: 0\r\nTus-Resumable: 1.0.0\r\n"
+        connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode())
+        patch.send(part)
+        # another writer is turned away as soon as this one is at work
+        wait_until(lambda: ask(url, "HEAD").status == 409 or _holds(url), proxy.process, lambda: proxy.err)
+        yield patch
+
+
+def _holds(url: str) -> bool:
+    return ask(url, "PATCH", headers={"Upload-Offset": "0", "Tus-Resumable": "1.0.0"}).status == 409
+
+
+def turned_away(proxy: Proxy, upload: str, minted: str) -> list[Answer]:
+    """Ask for new work of every kind."""
+    return [
+        ask(proxy.archive(minted)),
+        ask(proxy.archive(minted), "HEAD"),
+        ask(upload, "HEAD"),
+        ask(upload, "PATCH", headers={"Upload-Offset": "0"}),
+        ask(proxy.said("client") + "/uploads", "POST"),
+        proxy.manage(MINT, {}),
+        proxy.manage("/folder/delete", HERE),
+        proxy.manage("/folder/file/upload", {**HERE, "relpath": "x", "size": 1}),
+    ]
+
+
+def test_an_upload_and_a_download_that_run_end_whole_and_nothing_new_is_begun(folder: Path) -> None:
+    """Both at once; the proxy says what it waits for, and that it is not ready."""
+    content = random.Random(1).randbytes(8 * MIB)
+    with running(folder, "1h") as proxy:
+        minted = proxy.mint("large.bin")
+        url = f"{proxy.said('client')}/upload?token="
+        other = url + token(proxy, "/folder/file/upload", relpath="other.bin", size=5)
+        url += token(proxy, "/folder/file/upload", relpath="uploaded.bin", size=len(content))
+        with begun(proxy.archive(minted["token"])) as download, patching(proxy, url, content, 3 * MIB) as patch:
+            stopping(proxy)
+            assert "stopping: 2 requests have up to 3600 s to finish; press again to cut them\n" in proxy.out
+            for answer in turned_away(proxy, other, minted["token"]):
+                assert (answer.status, int(answer.headers["retry-after"]) > 0) == (503, True)
+            for path, status in (("/readyz", 503), ("/livez", 200), ("/health", 200)):
+                assert ask(proxy.said("manager") + path).status == status
+            patch.send(len(content) - patch.sent)
+            assert patch.answer().startswith(b"HTTP/1.1 204 ")
+            assert (folder / "uploaded.bin").read_bytes() == content
+            assert proxy.process.poll() is None, "a download still runs"
+            assert 1 + len(download.read()) == minted["length"]
+        assert proxy.process.wait(LIMIT) == 0
+        assert "cut off" not in proxy.err
+    assert folder.exists()
+
+
+@pytest.mark.parametrize("by", ["the deadline", "a second signal"])
+def test_an_upload_that_is_cut_keeps_what_came_and_is_gone_on_with(folder: Path, by: str) -> None:
+    """Every byte that had come, to the last, as the log counts them; the next server takes the rest."""
+    content = random.Random(2).randbytes(8 * MIB)
+    with running(folder, "1s" if by == "the deadline" else "1h") as proxy:
+        route = f"/upload?token={token(proxy, '/folder/file/upload', relpath='uploaded.bin', size=len(content))}"
+        with patching(proxy, proxy.said("client") + route, content, 3 * MIB + 7):
+            stopping(proxy)
+            if by == "a second signal":
+                proxy.process.send_signal(signal.SIGTERM)
+            assert proxy.process.wait(LIMIT) == 0
+        (cut,) = [
+            line for line in log(proxy) if line["event"] == "request" and line["received"] > 0 and line["aborted"]
+        ]
+        assert (cut["method"], cut["path"]) == ("PATCH", "/upload")
+        if by == "the deadline":
+            assert [line["requests"] for line in log(proxy) if line["event"] == "cut off what was still running"] == [1]
+    assert not (folder / "uploaded.bin").exists()
+    with running(folder, "1s") as again:
+        url = again.said("client") + route
+        offset = int(ask(url, "HEAD").headers["upload-offset"])
+        assert 0 < offset == cut["received"] <= 3 * MIB + 7
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=LIMIT)
+        connection.request("PATCH", f"{parts.path}?{parts.query}", content[offset:], {"Upload-Offset": str(offset)})
+        assert connection.getresponse().status == 204
+        connection.close()
+    assert (folder / "uploaded.bin").read_bytes() == content
+
+
+@pytest.mark.parametrize("by", ["the deadline", "a second signal"])
+def test_a_download_that_is_cut_is_seen_to_be_and_gone_on_with(folder: Path, tmp_path: Path, by: str) -> None:
+    """By curl, from the next server."""
+    (folder / "large.bin").write_bytes(random.Random(3).randbytes(LARGE))
+    address, out = f"127.0.0.1:{low_port()}", tmp_path / "out.zip"
+    with running(folder, "1s" if by == "the deadline" else "1h", client_addr=address) as proxy:
+        minted = proxy.mint("large.bin")
+        url = proxy.archive(minted["token"])
+        with begun(url) as download:
+            stopping(proxy)
+            if by == "a second signal":
+                proxy.process.send_signal(signal.SIGTERM)
+            assert proxy.process.wait(LIMIT) == 0
+            with pytest.raises((http.client.IncompleteRead, ConnectionResetError)) as broken:
+                download.read()
+            if isinstance(broken.value, http.client.IncompleteRead):
+                out.write_bytes(b"P" + broken.value.partial)
+    with running(folder, "1s", client_addr=address) as again:
+        whole = ask(again.archive(again.mint("large.bin")["token"])).body
+        ended = CURL.run(url, out)
+        assert ended.code == 0, ended
+    assert hashlib.sha256(out.read_bytes()).digest() == hashlib.sha256(whole).digest()
+
+
+def test_over_tls_what_runs_ends_whole_and_what_is_idle_holds_nothing_up(folder: Path, tmp_path: Path) -> None:
+    """A connection kept alive, one in the middle of its handshake, one that never said anything."""
+    cert, key = certificate(tmp_path)
+    trust = ssl.create_default_context(cafile=cert)
+    lines = f'ssl-enabled = true\nssl-cert = "{cert}"\nssl-privkey = "{key}"'
+    with running(folder, "1h", client=lines) as proxy:
+        minted = proxy.mint("large.bin")
+        parts = urlsplit(proxy.archive(minted["token"]))
+        silent = socket.create_connection((parts.hostname, parts.port), LIMIT)
+        halfway = socket.create_connection((parts.hostname, parts.port), LIMIT)
+        halfway.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        idle = http.client.HTTPSConnection(parts.netloc, timeout=LIMIT, context=trust)
+        idle.request("GET", "/")
+        assert idle.getresponse().read()
+        download = http.client.HTTPSConnection(parts.netloc, timeout=LIMIT, context=trust)
+        download.request("GET", f"{parts.path}?{parts.query}")
+        answer = download.getresponse()
+        first = answer.read(1)
+        stopping(proxy)
+        idle.request("GET", f"{parts.path}?{parts.query}")
+        refused = idle.getresponse()
+        assert (refused.status, refused.getheader("Retry-After")) == (503, "5")
+        assert json.loads(refused.read())["title"] == "The server is stopping."
+        assert len(first + answer.read()) == minted["length"]
+        assert proxy.process.wait(LIMIT) == 0
+        for each in (silent, halfway, idle, download):
+            each.close()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("client", ["tuspy", "tus-js-client"])
+def test_clients_of_uploads_do_not_notice_restarts(folder: Path, tmp_path: Path, client: str) -> None:
+    """Stopped by SIGTERM again and again, at the same port."""
+    file, size, chance = tmp_path / "sent.bin", 60 * MIB, random.Random(client)
+    digest, address = plant(file, size, 4), f"127.0.0.1:{low_port()}"
+    with ThreadPoolExecutor(1) as thread:
+        with running(folder, "30s", client_addr=address) as proxy:
+            url = f"{proxy.said('client')}/upload?token="
+            url += token(proxy, "/folder/file/upload", relpath="uploaded.bin", size=size)
+            command = [*UPLOADERS[client], url, str(file), str(5 * MIB)]
+            sending = thread.submit(
+                subprocess.run, command, env=environment(), capture_output=True, text=True, timeout=300, check=False
+            )
+            time.sleep(chance.uniform(0.2, 0.8))
+            assert proxy.stop() == 0
+        for _ in range(2):
+            with running(folder, "30s", client_addr=address) as proxy:
+                time.sleep(chance.uniform(0.2, 0.8))
+                assert proxy.stop() == 0
+        with running(folder, "30s", client_addr=address):
+            ended = sending.result(300)
+    assert ended.returncode in (0, NOT_THERE), ended.stderr
+    assert sha256(folder / "uploaded.bin") == digest
+
+
+def log(proxy: Proxy) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in proxy.err.splitlines()]
