@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -27,9 +25,12 @@ from typing_extensions import override
 
 from pannier.config.addresses import Address
 from pannier.config.complaints import complaint, complaints_of, toml_key
+from pannier.config.keys import KeysSettings
+from pannier.config.section import Section
 from pannier.config.sources import drop_foreign, read_environment, read_file
 from pannier.config.values import (
     MAKE_SECRET,
+    SHORTEST_TOKEN_SECRET,
     LocalPath,
     Networks,
     Origins,
@@ -38,6 +39,7 @@ from pannier.config.values import (
     VolumeName,
     check_certificate,
     check_header,
+    open_to_others,
     secret_bytes,
 )
 from pannier.errors import ConfigInvalid
@@ -46,19 +48,12 @@ from pannier.quantities import DAY, GIB, MIB, YEAR, Duration, Size
 NOT_USED: dict[str, Any] = {"used": False}
 """Marks a field that is taken, so that a site's file keeps working, but that nothing acts on yet."""
 
-_SHORTEST_TOKEN_SECRET = 32
 _SHORTEST_MANAGER_SECRET, _GOOD_MANAGER_SECRET = 16, 32
 
 
 def _octal(value: object) -> object:
     """Read a text of octal digits, as umask(1) takes it; a TOML number says 0o022."""
     return int(value, 8) if isinstance(value, str) and value and set(value) <= set("01234567") else value
-
-
-class Section(BaseModel):
-    """One table of the file: closed, fixed after loading, and silent about its values in tracebacks."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
 class StorageProxySettings(Section):
@@ -92,8 +87,8 @@ class StorageProxySettings(Section):
     @model_validator(mode="after")
     def _check(self) -> StorageProxySettings:
         length = secret_bytes(self.secret)
-        if length < _SHORTEST_TOKEN_SECRET:
-            raise complaint("secret", f"has {length} bytes, tokens need at least {_SHORTEST_TOKEN_SECRET}", MAKE_SECRET)
+        if length < SHORTEST_TOKEN_SECRET:
+            raise complaint("secret", f"has {length} bytes, tokens need at least {SHORTEST_TOKEN_SECRET}", MAKE_SECRET)
         return self
 
 
@@ -291,6 +286,7 @@ class Settings(BaseSettings):
 
     storage_proxy: StorageProxySettings = Field(description="Tokens and the process.")
     api: ApiSettings = Field(description="The listeners.")
+    keys: KeysSettings = Field(default_factory=KeysSettings, description="The keys of native tokens.")
     volume: dict[VolumeName, VolumeSettings] = Field(default_factory=dict, description="The volumes, by name.")
     limits: LimitSettings = Field(default_factory=LimitSettings, description="How much one request may ask for.")
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings, description="How archives are made.")
@@ -323,6 +319,7 @@ class Settings(BaseSettings):
             found.append(f"api.manager.internal-addr: {address} is open to the network and asks for no secret")
         if self.storage_proxy.session_expire > 30 * DAY:
             found.append("storage-proxy.session-expire: tokens live over 30 days; a leaked link stays open as long")
+        found += self.keys.warnings()
         for name, volume in self.volume.items():
             if volume.backend in ("posix", "vfs") and not volume.path.is_dir():
                 found.append(f"{toml_key(('volume', name, 'path'))}: {str(volume.path)!r} is not a directory now")
@@ -331,15 +328,7 @@ class Settings(BaseSettings):
             for name in sorted(self.storage_proxy.model_fields_set)
             if StorageProxySettings.model_fields[name].json_schema_extra is NOT_USED
         ]
-        return [*found, *_open_to_others(self._file)]
-
-
-def _open_to_others(file: Path | None) -> list[str]:
-    try:
-        mode = file.stat().st_mode if file else 0
-    except OSError:
-        return []
-    return [f"{file}: others on this machine can read it and its secrets; chmod 600 {file}"] if mode & 0o004 else []
+        return [*found, *open_to_others(self._file)]
 
 
 def load(path: Path | None = None, *, fallbacks: Mapping[str, Any] | None = None, **flags: Any) -> Settings:
