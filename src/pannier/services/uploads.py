@@ -147,6 +147,8 @@ class Uploads:
             raise InvalidRequest("Upload-Metadata", f"is longer than {LONGEST_METADATA:,} characters")
         if size > claims.size:
             raise too_much(claims.size, size)
+        if any(not " " <= character <= "~" for character in said.replace("\t", " ")):
+            raise InvalidRequest("Upload-Metadata", "holds something else than keys and Base64, which are ASCII")
         told = metadata(said)
         name = told.get("filename") or told.get("name") or b""
         if not name:
