@@ -350,7 +350,7 @@ def _leaves(model: type[BaseModel], above: tuple[str, ...] = ()) -> dict[str, An
         assert field.description, f"{model.__name__}.{name} has no description"
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             found |= _leaves(inner, (*above, name))
-        elif name != "volume":
+        elif name not in ("volume", "ring"):
             found[toml_key((*above, name))] = field
     return found
 
@@ -399,7 +399,82 @@ def test_the_page_of_settings_is_what_the_settings_say() -> None:
             found.add(f"{table}.{key}" if table else key)
         else:
             table = heading
-    assert {key for key in found if not key.startswith("volume.NAME.")} == set(_leaves(Settings))
-    assert {key for key in found if key.startswith("volume.NAME.")} == {
-        f"volume.NAME.{name}" for name in ("backend", "path", "fsprefix", "options")
+    named = ("volume.NAME.", "keys.ring.NAME.")
+    assert {key for key in found if not key.startswith(named)} == set(_leaves(Settings))
+    assert {key for key in found if key.startswith(named)} == {
+        *(f"volume.NAME.{name}" for name in ("backend", "path", "fsprefix", "options")),
+        *(f"keys.ring.NAME.{name}" for name in ("alg", "secret", "private-key", "public-key")),
     }
+
+
+# ---------------------------------------------------------------- keys
+
+
+def keys(text: str) -> str:
+    return REQUIRED + "[keys]\n" + text
+
+
+def test_keys_of_the_ring_keep_their_names_and_are_set_from_the_environment_too(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As volumes do."""
+    config.write_text(keys(f'active = "my-key_1"\n[keys.ring.my-key_1]\nalg = "HS256"\nsecret = "{"a" * 43}"\n'))
+    monkeypatch.setenv("PANNIER_KEYS__RING__MY_KEY_1__SECRET", "b" * 43)
+    monkeypatch.setenv("PANNIER_KEYS__RING__NEXT__ALG", "HS256")
+    monkeypatch.setenv("PANNIER_KEYS__RING__NEXT__SECRET", "c" * 43)
+    monkeypatch.setenv("PANNIER_KEYS__FORMER_SECRETS", f"{'d' * 43}, {'e' * 43}")
+    loaded = load(config).keys
+    secrets = {name: key.secret.get_secret_value() for name, key in loaded.ring.items() if key.secret}
+    assert secrets == {"my-key_1": "b" * 43, "next": "c" * 43}
+    assert [each.get_secret_value() for each in loaded.former_secrets] == ["d" * 43, "e" * 43]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ('active = "k"', "keys.active", "is no key of keys.ring"),
+        ('active = "k"\n[keys.ring.k]\nalg = "EdDSA"\npublic-key = "/k"', "keys.active", "cannot sign"),
+        ('[keys.ring."a/b"]\nalg = "HS256"', "keys.ring.a/b", "is no name for a key"),
+        ('[keys.ring.k]\nalg = "none"', "keys.ring.k.alg", "is not known"),
+        ('[keys.ring.k]\nsecret = "x"', "keys.ring.k.alg", "is required"),
+        ('[keys.ring.k]\nalg = "HS256"', "keys.ring.k", "exactly one of: secret"),
+        ('[keys.ring.k]\nalg = "EdDSA"', "keys.ring.k", "exactly one of: private-key or public-key"),
+        (
+            '[keys.ring.k]\nalg = "EdDSA"\nprivate-key = "/a"\npublic-key = "/b"',
+            "keys.ring.k",
+            "exactly one of: private-key or public-key",
+        ),
+        ('[keys.ring.k]\nalg = "HS256"\nprivate-key = "/a"', "keys.ring.k.private-key", "is no part of a key of HS256"),
+        ('[keys.ring.k]\nalg = "EdDSA"\nsecret = "tttttt"', "keys.ring.k.secret", "is no part of a key of EdDSA"),
+        ('[keys.ring.k]\nalg = "HS256"\nsecret = "SHORTSECRET"', "keys.ring.k.secret", "has 11 bytes"),
+        ('[keys.ring.k]\nalg = "HS256"\nsecret = 77777', "keys.ring.k.secret", "the value"),
+        ('former-secrets = ["SHORTSECRET"]', "keys.former-secrets", "less than 32 bytes"),
+        ("former-secrets = [77777]", "keys.former-secrets[0]", "the value"),
+        ('audience = ""', "keys.audience", ""),
+    ],
+)
+def test_what_is_wrong_with_keys_is_told_without_what_they_are(config: Path, text: str, key: str, reason: str) -> None:
+    """One line, by the name of the setting."""
+    config.write_text(keys(text))
+    refused = refusal(config)
+    assert refused.key.replace('"', "") == key
+    assert reason in refused.reason
+    assert "SHORTSECRET" not in str(refused)
+    assert "77777" not in str(refused)
+
+
+def test_a_private_key_that_others_can_read_is_warned_about(config: Path, tmp_path: Path) -> None:
+    """As of the file of the settings."""
+    key = tmp_path / "k.pem"
+    key.touch(0o644)
+    config.write_text(keys(f'[keys.ring.k]\nalg = "EdDSA"\nprivate-key = "{key}"'))
+    assert any(each.startswith("keys.ring.k.private-key: ") and "chmod 600" in each for each in load(config).warnings())
+
+
+def test_an_asymmetric_key_beside_the_shared_secret_is_warned_about(config: Path) -> None:
+    """As long as tokens under that secret are taken, whoever knows it can sign."""
+    text = 'active = "k"\n[keys.ring.k]\nalg = "EdDSA"\nprivate-key = "/k"\n'
+    config.write_text(keys(text))
+    assert any(each.startswith("keys.accept-shared: ") for each in load(config).warnings())
+    config.write_text(keys("accept-shared = false\n" + text))
+    assert not any(each.startswith("keys.accept-shared: ") for each in load(config).warnings())

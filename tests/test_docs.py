@@ -10,7 +10,7 @@ import pytest
 from pannier.api.problems import KINDS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -26,6 +26,18 @@ def test_paths_in_backticks_exist(page: Path) -> None:
         r"`((?:tests|docs|examples|services|streams|volumes|api|archive|protocol)/[\w./-]+)`", page.read_text()
     ):
         assert (ROOT / path).exists() or (ROOT / "src" / "pannier" / path).exists(), path
+
+
+def test_tests_that_the_security_page_names_exist() -> None:
+    """Each promise there is one that a test keeps; a row that says "holds" names one."""
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) > 40
+    for path, test in named:
+        assert re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), test
+    promises = [row for row in page.splitlines() if row.startswith("|") and "| holds" in row]
+    assert len(promises) > 15
+    assert [row for row in promises if "::test_" not in row] == []
 
 
 def test_every_problem_type_is_on_the_http_page() -> None:

@@ -328,6 +328,13 @@ class ManagerForbidden(RequestRejected):
         super().__init__("the manager secret is missing or wrong; send it in X-BackendAI-Storage-Auth-Token")
 
 
+class MintingUnavailable(RequestRejected):
+    """This server has no key to sign tokens with."""
+
+    def __init__(self) -> None:
+        super().__init__("this server only takes tokens and signs none; ask the one that has keys.active set")
+
+
 class TokenRejected(RequestRejected):
     """A token opens nothing here."""
 

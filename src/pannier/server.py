@@ -30,9 +30,11 @@ from pannier.api.manager_uploads import ManagerUploads
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
 from pannier.config import Settings
+from pannier.config.keys import KeySettings
 from pannier.config.settings import ArchiveSettings
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
+from pannier.keys import Key, KeyRing, private_key, public_key, secret_key
 from pannier.listeners import listen
 from pannier.memory import keep_out_of_collections, share_heap
 from pannier.services.archives import Archives
@@ -72,6 +74,7 @@ STATE_FILE = "state.db"
 STREAM_THREADS = 32
 HASH_THREADS = 4
 EDIT_THREADS = 16
+_LARGEST_PEM = 64 * 1024
 PACK_THREADS = max(2, os.cpu_count() or 2)
 
 _log = structlog.get_logger("pannier.server")
@@ -168,7 +171,7 @@ class Server:
         plans = Plans(_plan_settings(settings), walking, helpers)
         push(plans.close)
         places = Places(self._volumes)
-        keys = PydanticJWT(settings.storage_proxy.secret.get_secret_value())
+        keys = await asyncio.to_thread(tokens_of, settings)
         quiet_after_ns = _quiet_after(settings.archive)
         proxy = settings.storage_proxy
         mounted = {name: Mounted(volume.backend, volume.fsprefix) for name, volume in settings.volume.items()}
@@ -323,6 +326,35 @@ def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> di
             reason = f"cannot be served: {error.strerror}"
             raise ConfigInvalid(str(folder.path), reason, "give a directory that this user may read") from error
     return volumes
+
+
+def tokens_of(settings: Settings) -> PydanticJWT:
+    """Return what issues and validates tokens; reads files of keys.
+
+    Raises:
+        ConfigInvalid: A key cannot be read or used.
+    """
+    proxy, keys = settings.storage_proxy, settings.keys
+    ring = KeyRing(
+        (_key(kid, key) for kid, key in keys.ring.items()), keys.active, audience=keys.audience, issuer=keys.issuer
+    )
+    shared = proxy.secret.get_secret_value() if keys.accept_shared else None
+    return PydanticJWT(shared, former=[each.get_secret_value() for each in keys.former_secrets], ring=ring)
+
+
+def _key(kid: str, key: KeySettings) -> Key:
+    if key.secret is not None:
+        return secret_key(kid, key.secret.get_secret_value())
+    private, path = key.private_key is not None, key.private_key or key.public_key
+    assert path is not None
+    try:
+        with path.open("rb") as file:
+            pem = file.read(_LARGEST_PEM)
+    except OSError as error:
+        setting = f"keys.ring.{kid}.{'private' if private else 'public'}-key"
+        reason = f"{str(path)!r} cannot be read ({error.strerror})"
+        raise ConfigInvalid(setting, reason, "name a readable PEM file") from None
+    return private_key(kid, pem) if private else public_key(kid, pem)
 
 
 def checksum_store(settings: Settings, volumes: Mapping[str, Volume]) -> SqliteChecksums:

@@ -53,6 +53,7 @@ EXAMPLES: list[tuple[PannierError, int, str, str]] = [
     (errors.UploadChecksumMismatch("md5"), 460, "storage-proxy_update_conflict", "upload-checksum-mismatch"),
     (errors.TaskMissing("t"), 404, "vfolder_read_not-found", "task-not-found"),
     (errors.ManagerForbidden(), 403, "storage-proxy_auth_forbidden", "storage/forbidden"),
+    (errors.MintingUnavailable(), 501, "storage-proxy_create_unavailable", "minting-unavailable"),
     (errors.TokenUndecodable("x"), 400, "auth_auth_bad-request", "jwt-decode-error"),
     (errors.TokenForged("x"), 401, "auth_auth_unauthorized", "jwt-invalid-signature"),
     (errors.TokenExpired("x"), 401, "auth_auth_data-expired", "jwt-expired"),

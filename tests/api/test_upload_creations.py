@@ -333,3 +333,20 @@ async def test_what_is_given_up_when_whole_was_never_finished(folder: Disk) -> N
     assert (await ask(folder, "DELETE", where)).status == 204
     assert (await ask(folder, "HEAD", where)).status == 404
     assert folder.tree() == {"f": "quicker"}
+
+
+async def test_what_no_header_can_carry_is_no_metadata(tmp_path: Path) -> None:
+    """It is told again by HEAD: in a token that somebody else has signed, too."""
+    async with disk(tmp_path) as it:
+        several = (await it.ask("upload", relpath=".", size=3, multiple=True)).json["token"]
+        url = f"{it.it.listening.client_url}/uploads?token="
+        begun = {"Tus_Resumable": "1.0.0", "Upload_Length": "3"}
+        said = {"Upload_Metadata": "filename YQ==,\u00a0other YQ=="}
+        refused = await it.it.ask("POST", url + several, **begun, **said)
+        assert (refused.status, list(refused.json["data"])) == (400, ["Upload-Metadata"])
+        answer = await it.it.ask("POST", url + several, **begun, Upload_Metadata="filename YQ==")
+        claims = jwt.decode(answer.headers["Location"].rpartition("=")[2], KEY, algorithms=["HS256"])
+        for metadata in ("filename YQ==\r\nX-Injected: 1", "a\0", "\udcff", "\u20ac"):
+            token = jwt.encode(claims | {"pannier": claims["pannier"] | {"metadata": metadata}}, KEY)
+            told = await it.it.ask("HEAD", url + token, Tus_Resumable="1.0.0")
+            assert (told.status, told.headers.get("X-Injected")) == (400, None)

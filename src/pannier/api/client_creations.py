@@ -15,7 +15,14 @@ from pannier.api.problems import Answer, answer_status
 from pannier.api.requests import Context
 from pannier.api.routes import Route
 from pannier.dto.uploads import AppendHeaders, CreationHeaders, CreationQuery, TusHeaders
-from pannier.errors import LimitExceeded, OperationRefused, StorageFull, TargetExists, UploadChecksumMismatch
+from pannier.errors import (
+    LimitExceeded,
+    MintingUnavailable,
+    OperationRefused,
+    StorageFull,
+    TargetExists,
+    UploadChecksumMismatch,
+)
 from pannier.protocol import tus
 from pannier.protocol.validators import http_date
 from pannier.services.upload_grants import LIFETIME, Taken, UploadGrant
@@ -31,7 +38,7 @@ _CORS = {
     "Access-Control-Max-Age": "600",
 }
 _PATH = "/uploads"
-_BEGINNING = (*TOKEN_REFUSALS, TargetExists, LimitExceeded, StorageFull, OperationRefused)
+_BEGINNING = (*TOKEN_REFUSALS, TargetExists, LimitExceeded, StorageFull, OperationRefused, MintingUnavailable)
 _OTHER_VERSION = {412: f"Tus-Resumable is not {tus.VERSION}."}
 _SPOKEN = {"Tus-Resumable": tus.VERSION, "Cache-Control": "no-store"}
 

@@ -30,6 +30,7 @@ from pannier.errors import (
     FolderMissing,
     InvalidRequest,
     LimitExceeded,
+    MintingUnavailable,
     PannierError,
     SelectionRefused,
     VolumeUnknown,
@@ -55,10 +56,10 @@ class ManagerArchives:
         self.body_limit = BodyLimit(most_body, "limits.max-selection-body")
 
     def routes(self) -> Iterable[Route]:
-        token = {200: ArchiveTokenReply}
+        token, refusals = {200: ArchiveTokenReply}, (*_REFUSALS, MintingUnavailable)
         return [
-            Route("POST", "/folder/file/archive-download-token", self.mint, token, _REFUSALS),
-            Route("POST", "/folder/file/download-archive", self.mint_alias, token, _REFUSALS),
+            Route("POST", "/folder/file/archive-download-token", self.mint, token, refusals),
+            Route("POST", "/folder/file/download-archive", self.mint_alias, token, refusals),
             Route("POST", "/folder/file/archive-plan", self.plan, {200: _PLAN}, _REFUSALS),
         ]
 

@@ -10,7 +10,16 @@ from pannier.api.routes import Route
 from pannier.api.streaming import Streaming, StreamResponse
 from pannier.dto.downloads import DownloadTokenRequest, TokenReply
 from pannier.dto.files import FetchRequest
-from pannier.errors import Busy, FileMissing, FolderMissing, NotAFile, PathOutside, SourceChanged, VolumeUnknown
+from pannier.errors import (
+    Busy,
+    FileMissing,
+    FolderMissing,
+    MintingUnavailable,
+    NotAFile,
+    PathOutside,
+    SourceChanged,
+    VolumeUnknown,
+)
 from pannier.services.downloads import Downloads
 
 
@@ -22,8 +31,9 @@ class ManagerDownloads:
 
     def routes(self) -> Iterable[Route]:
         found = (VolumeUnknown, FolderMissing, PathOutside, FileMissing, NotAFile, SourceChanged, Busy)
+        refusals = (VolumeUnknown, PathOutside, MintingUnavailable)
         return [
-            Route("POST", "/folder/file/download", self.mint, {200: TokenReply}, (VolumeUnknown, PathOutside)),
+            Route("POST", "/folder/file/download", self.mint, {200: TokenReply}, refusals),
             Route("POST", "/folder/file/fetch", self.fetch, {200: "application/octet-stream"}, found),
         ]
 

@@ -11,6 +11,7 @@ from pannier.dto.uploads import UploadTokenRequest
 from pannier.errors import (
     FolderMissing,
     LimitExceeded,
+    MintingUnavailable,
     OperationRefused,
     OperationUnsupported,
     PathOutside,
@@ -30,7 +31,7 @@ class ManagerUploads:
         self._uploads = uploads
 
     def routes(self) -> Iterable[Route]:
-        refusals = (*_REFUSALS, OperationRefused, OperationUnsupported)
+        refusals = (*_REFUSALS, OperationRefused, OperationUnsupported, MintingUnavailable)
         return [Route("POST", "/folder/file/upload", self.mint, {200: TokenReply}, refusals)]
 
     @api_handler

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import time
 from collections.abc import Sequence
 
@@ -144,14 +145,19 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def manager_secret(secret: str) -> Middleware:
-    """Ask for the manager secret before anything is said, even of a path that does not exist (WIRE section 3)."""
-    expected = secret.encode()
+    """Ask for the manager secret before anything is said, even of a path that does not exist (WIRE section 3).
+
+    Digests under a key of this process are compared: they are of one length, so that the time a comparison takes tells
+    nothing of the secret, not even how long it is.
+    """
+    key = os.urandom(32)
+    expected = hmac.digest(key, secret.encode(), "sha256")
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path not in STATUS_PATHS:
             given = request.headers.get(MANAGER_SECRET_HEADER, "").encode("utf-8", "surrogateescape")
-            if not hmac.compare_digest(given, expected):
+            if not hmac.compare_digest(hmac.digest(key, given, "sha256"), expected):
                 raise ManagerForbidden
         return await handler(request)
 

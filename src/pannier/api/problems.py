@@ -190,6 +190,9 @@ KINDS: dict[type[PannierError], Kind] = {
     errors.ManagerForbidden: Kind(
         "storage/forbidden", 403, "storage-proxy_auth_forbidden", "The manager secret is missing or wrong."
     ),
+    errors.MintingUnavailable: Kind(
+        "minting-unavailable", 501, "storage-proxy_create_unavailable", "This server signs no tokens."
+    ),
     errors.TokenUndecodable: Kind("jwt-decode-error", 400, "auth_auth_bad-request", "The token is no JWT."),
     errors.TokenForged: Kind(
         "jwt-invalid-signature", 401, "auth_auth_unauthorized", "The token was not signed by this server's key."

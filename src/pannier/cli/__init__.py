@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from pannier import __version__
-from pannier.cli import check, checksums, link, proxy, serve
+from pannier.cli import check, checksums, keys, link, proxy, serve
 from pannier.cli.outcomes import ExitCode, Failure
 from pannier.cli.terminal import ReaderGone, note, result
 from pannier.errors import PannierError
@@ -53,6 +53,7 @@ def _app() -> typer.Typer:
     app.command("link", epilog=link.EXAMPLE)(link.link)
     app.command("check-config", epilog=check.EXAMPLE)(check.check_config)
     app.add_typer(checksums.application(), epilog=checksums.EXAMPLE)
+    app.add_typer(keys.application(), epilog=keys.EXAMPLE)
     return app
 
 

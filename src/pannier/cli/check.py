@@ -41,17 +41,17 @@ def check_config(
 
 
 def rehearse(settings: Settings) -> None:
-    """Do what a start does with the settings beyond reading them: open the volumes, take the key of the tokens.
+    """Do what a start does with the settings beyond reading them: open the volumes, take the keys of the tokens.
 
     A volume whose directory is not there now may be mounted later, and somewhere else: that is only warned about.
 
     Raises:
         ConfigInvalid: A start would fail.
     """
-    from pannier.tokens import PydanticJWT
+    from pannier.server import tokens_of
     from pannier.volumes.registry import VolumeSpec, open_volume
 
-    PydanticJWT(settings.storage_proxy.secret.get_secret_value())
+    tokens_of(settings)
     for name, volume in settings.volume.items():
         try:
             open_volume(VolumeSpec(name, volume.backend, volume.path, volume.options)).close()
@@ -64,15 +64,15 @@ def in_force(model: BaseModel, above: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield ``key = value`` for each setting; defaults say so, secrets and options of backends are not shown."""
     from pydantic import BaseModel
 
-    from pannier.config.complaints import toml_key
+    from pannier.config.complaints import NAMED, toml_key
 
     for name, field in type(model).model_fields.items():
         value, place = getattr(model, name), (*above, name)
         if isinstance(value, BaseModel):
             yield from in_force(value, place)
-        elif place == ("volume",):
-            for volume, inner in value.items():
-                yield from in_force(inner, (*place, volume))
+        elif place in NAMED:
+            for each, inner in value.items():
+                yield from in_force(inner, (*place, each))
         else:
             default = "" if name in model.model_fields_set else "  (default)"
             yield f"{toml_key(place)} = {_shown(value, field.metadata, hidden=not field.repr)}{default}"

@@ -19,6 +19,8 @@ from pannier.errors import ConfigInvalid
 from pannier.quantities import Quantity
 
 ENVIRONMENT_PREFIX = "PANNIER_"
+NAMED: frozenset[tuple[str | int, ...]] = frozenset({("volume",), ("keys", "ring")})
+"""The tables whose keys are names that people gave: they keep their spelling."""
 _LONGEST_VALUE = 60
 _RANGES = {
     "greater_than_equal": ("ge", "at least"),
@@ -42,8 +44,7 @@ def toml_key(loc: Sequence[str | int]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
             continue
-        named = i == 1 and loc[0] == "volume"  # names of volumes keep their spelling
-        bare = part if named else part.replace("_", "-")
+        bare = part if tuple(loc[:i]) in NAMED else part.replace("_", "-")
         plain = bare.isascii() and bare.replace("-", "").replace("_", "").isalnum()
         text += ("." if text else "") + (bare if plain else json.dumps(bare, ensure_ascii=False))
     return text
@@ -137,11 +138,15 @@ def _quantity(field: FieldInfo | None) -> Quantity | None:
 
 
 def _shown(value: Any, loc: Loc, field: FieldInfo | None) -> str:
-    secret = field is None or field.annotation is SecretStr or "options" in loc
+    secret = field is None or _holds_secret(field.annotation) or "options" in loc
     if secret or isinstance(value, dict):
         return "the value"
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _holds_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_holds_secret, get_args(annotation)))
 
 
 def _why(kind: str, details: ErrorDetails, field: FieldInfo | None) -> str:

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -30,9 +28,12 @@ from typing_extensions import override
 from pannier.config.addresses import Address
 from pannier.config.complaints import complaint, complaints_of, toml_key
 from pannier.config.foreign import FOREIGN, drop_foreign, not_used, why_not_used
+from pannier.config.keys import KeysSettings
+from pannier.config.section import Section
 from pannier.config.sources import read_environment, read_file
 from pannier.config.values import (
     MAKE_SECRET,
+    SHORTEST_TOKEN_SECRET,
     LocalPath,
     Networks,
     Origins,
@@ -42,24 +43,18 @@ from pannier.config.values import (
     check_certificate,
     check_header,
     check_runs_as,
+    open_to_others,
     secret_bytes,
 )
 from pannier.errors import ConfigInvalid
 from pannier.quantities import DAY, GIB, MIB, YEAR, Duration, Size
 
-_SHORTEST_TOKEN_SECRET = 32
 _SHORTEST_MANAGER_SECRET, _GOOD_MANAGER_SECRET = 16, 32
 
 
 def octal(value: object) -> object:
     """Read a text of octal digits, as umask(1) takes it; a TOML number says 0o022."""
     return int(value, 8) if isinstance(value, str) and value and set(value) <= set("01234567") else value
-
-
-class Section(BaseModel):
-    """One table of the file: closed, fixed after loading, and silent about its values in tracebacks."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
 class StorageProxySettings(Section):
@@ -108,8 +103,8 @@ class StorageProxySettings(Section):
     @model_validator(mode="after")
     def _check(self) -> StorageProxySettings:
         length = secret_bytes(self.secret)
-        if length < _SHORTEST_TOKEN_SECRET:
-            raise complaint("secret", f"has {length} bytes, tokens need at least {_SHORTEST_TOKEN_SECRET}", MAKE_SECRET)
+        if length < SHORTEST_TOKEN_SECRET:
+            raise complaint("secret", f"has {length} bytes, tokens need at least {SHORTEST_TOKEN_SECRET}", MAKE_SECRET)
         check_runs_as("user", self.user, os.geteuid(), lambda name: pwd.getpwnam(name).pw_uid)
         check_runs_as("group", self.group, os.getegid(), lambda name: grp.getgrnam(name).gr_gid)
         return self
@@ -316,6 +311,7 @@ class Settings(BaseSettings):
 
     storage_proxy: StorageProxySettings = Field(description="Tokens and the process.")
     api: ApiSettings = Field(description="The listeners.")
+    keys: KeysSettings = Field(default_factory=KeysSettings, description="The keys of native tokens.")
     volume: dict[VolumeName, VolumeSettings] = Field(default_factory=dict, description="The volumes, by name.")
     limits: LimitSettings = Field(default_factory=LimitSettings, description="How much one request may ask for.")
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings, description="How archives are made.")
@@ -348,6 +344,7 @@ class Settings(BaseSettings):
             found.append(f"api.manager.internal-addr: {address} is open to the network and asks for no secret")
         if self.storage_proxy.session_expire > 30 * DAY:
             found.append("storage-proxy.session-expire: tokens live over 30 days; a leaked link stays open as long")
+        found += self.keys.warnings()
         for name, volume in self.volume.items():
             if volume.backend in ("posix", "vfs") and not volume.path.is_dir():
                 found.append(f"{toml_key(('volume', name, 'path'))}: {str(volume.path)!r} is not a directory now")
@@ -356,15 +353,7 @@ class Settings(BaseSettings):
             for name, field in StorageProxySettings.model_fields.items()
             if (why := why_not_used(field)) and getattr(self.storage_proxy, name) != field.default
         ]
-        return [*found, *_open_to_others(self._file)]
-
-
-def _open_to_others(file: Path | None) -> list[str]:
-    try:
-        mode = file.stat().st_mode if file else 0
-    except OSError:
-        return []
-    return [f"{file}: others on this machine can read it and its secrets; chmod 600 {file}"] if mode & 0o004 else []
+        return [*found, *open_to_others(self._file)]
 
 
 def load(path: Path | None = None, *, fallbacks: Mapping[str, Any] | None = None, **flags: Any) -> Settings:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pannier.config.complaints import ENVIRONMENT_PREFIX, nearest, toml_key
+from pannier.config.complaints import ENVIRONMENT_PREFIX, NAMED, nearest, toml_key
 from pannier.errors import ConfigInvalid
 
 _LARGEST_FILE = 2**20
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Return the TOML file's tables; hyphens in keys become underscores, except in names of volumes.
+    """Return the TOML file's tables; hyphens in keys become underscores, except in names of volumes and keys.
 
     Raises:
         ConfigInvalid: The file cannot be read, is no TOML, or gives one key in both spellings.
@@ -42,10 +42,9 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def _underscored(table: Mapping[str, Any], at: tuple[str, ...]) -> dict[str, Any]:
-    names_volumes = at == ("volume",)
     result: dict[str, Any] = {}
     for key, value in table.items():
-        name = key if names_volumes else key.replace("-", "_")
+        name = key if at in NAMED else key.replace("-", "_")
         place = (*at, name)
         if name in result:
             raise ConfigInvalid(toml_key(place), "is given twice, with hyphens and underscores", "keep one of them")
@@ -60,7 +59,8 @@ def read_environment(
 
     Every such name with two underscores is a setting, so a wrong one is an error later. One without is only remarked
     when it looks like one: orchestrators put names like ``PANNIER_SERVICE_HOST`` into the environment by themselves.
-    A volume is named as in the file whatever its case and hyphens (``my-data`` ← ``MY_DATA``), else in lower case.
+    A volume or a key is named as in the file whatever its case and hyphens (``my-data`` ← ``MY_DATA``), else in lower
+    case.
     """
     known, result = list(known), dict[str, Any]()
     for variable, value in sorted(environ.items()):
@@ -74,7 +74,10 @@ def read_environment(
                 remarks.append(f"{variable}: is no setting and has no effect; did you mean {meant.upper()}?")
             continue
         if first == "volume":
-            rest[0] = _volume_named(rest[0], file.get("volume"))
+            rest[0] = _as_named(rest[0], file.get("volume"))
+        elif first == "keys" and rest[0] == "ring" and len(rest) > 1:
+            keys = file.get("keys")
+            rest[1] = _as_named(rest[1], keys.get("ring") if isinstance(keys, Mapping) else None)
         table = result
         for part in (first, *rest[:-1]):
             inner = table.setdefault(part, {})
@@ -87,6 +90,6 @@ def read_environment(
     return result
 
 
-def _volume_named(name: str, volumes: object) -> str:
-    names = list(volumes) if isinstance(volumes, Mapping) else []
+def _as_named(name: str, table: object) -> str:
+    names = list(table) if isinstance(table, Mapping) else []
     return next((each for each in names if each.lower().replace("-", "_") == name), name)

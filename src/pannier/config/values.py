@@ -13,8 +13,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from pannier.config.complaints import complaint
+from pannier.dto.ids import is_key_id
 
 MAKE_SECRET = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"  # noqa: S105 - no secret
+
+SHORTEST_TOKEN_SECRET = 32
+"""Bytes: as long as the hash of HS256 (RFC 7518 section 3.2)."""
 
 
 def _split(value: object) -> object:
@@ -70,7 +74,15 @@ def _volume_name(value: str) -> str:
     return value
 
 
+def _key_name(value: str) -> str:
+    if not is_key_id(value):
+        raise complaint("", f"{value[:64]!r} is no name for a key", "use 1 to 64 letters, digits, - and _")
+    return value
+
+
 LocalPath = Annotated[Path, AfterValidator(_expand)]
+KeyName = Annotated[str, AfterValidator(_key_name)]
+Secrets = Annotated[list[SecretStr], BeforeValidator(_split)]
 VolumeName = Annotated[str, AfterValidator(_volume_name)]
 Networks = Annotated[list[IPv4Network | IPv6Network], BeforeValidator(_split)]
 Origins = Annotated[list[Annotated[str, AfterValidator(_origin)]], BeforeValidator(_split)]
@@ -78,8 +90,8 @@ PathPrefix = Annotated[str, AfterValidator(_prefix)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 
 
-def secret_bytes(secret: SecretStr) -> int:
-    """Return the length of the ``secret`` of a section.
+def secret_bytes(secret: SecretStr, name: str = "secret") -> int:
+    """Return the length of the ``secret`` of a section, or of another setting that is one.
 
     Raises:
         PydanticCustomError: It is no text. (The codec's own words would quote a part of it.)
@@ -87,7 +99,7 @@ def secret_bytes(secret: SecretStr) -> int:
     try:
         return len(secret.get_secret_value().encode())
     except UnicodeEncodeError:
-        raise complaint("secret", "is not UTF-8", MAKE_SECRET) from None
+        raise complaint(name, "is not UTF-8", MAKE_SECRET) from None
 
 
 def check_header(secret: SecretStr) -> None:
@@ -164,3 +176,12 @@ def _readable(name: str, path: Path | None) -> Path:
     except OSError as error:
         reason = f"{str(path)!r} cannot be read ({error.strerror})"
         raise complaint(name, reason, "name a readable PEM file, or set ssl-enabled to false") from None
+
+
+def open_to_others(file: Path | None) -> list[str]:
+    """Return what to say of a file of secrets that others may read; nothing if it is none or cannot be seen."""
+    try:
+        mode = file.stat().st_mode if file else 0
+    except OSError:
+        return []
+    return [f"{file}: others on this machine can read it and its secrets; chmod 600 {file}"] if mode & 0o004 else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from typing_extensions import override
 
 _LONGEST = 200
 """Most characters of an id; all real spellings are shorter."""
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _EXAMPLE = "user:5e67aac8-ba94-470e-a117-2f603ea62b3a/ce8c69557b414ba09b0ea1b8b0b5d89d"
 
 
@@ -86,6 +88,11 @@ class FolderId:
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "maxLength": _LONGEST, "examples": [_EXAMPLE]}
+
+
+def is_key_id(text: str) -> bool:
+    """Say whether a key may be called so (``kid``): letters, digits, ``-`` and ``_``, 64 at most."""
+    return _KEY_ID.fullmatch(text) is not None
 
 
 def _as_text(id: type[QuotaScope] | type[FolderId], kind: LiteralString, form: LiteralString) -> CoreSchema:

@@ -39,6 +39,8 @@ Session = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}\z")]
 
 LONGEST_METADATA = 4_096
 """Most characters of ``Upload-Metadata``: they travel in the token of the upload, which is part of its URL."""
+METADATA = r"^[\t\x20-\x7e]*\z"
+"""What ``Upload-Metadata`` is made of: tus has keys and Base64 there."""
 
 
 class Conflict(StrEnum):
@@ -74,8 +76,8 @@ class UploadClaim(BaseModel):
     strict: bool = False
     conflict: Conflict = Conflict.REPLACE
     multiple: bool = False
-    metadata: str = Field(default="", max_length=LONGEST_METADATA)
-    """What the client said of the upload when it began it, as it said it."""
+    metadata: str = Field(default="", max_length=LONGEST_METADATA, pattern=METADATA)
+    """What the client said of the upload when it began it, as it said it; it is told again in a header."""
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]

@@ -95,6 +95,7 @@ class Archives:
             SelectionRefused: A selected path, or something below one that was reached in time, cannot be archived.
             VolumeUnknown, FolderMissing, LimitExceeded, Busy, InvalidRequest, VolumeFailed: As planning finds.
             StateUnavailable: A large selection cannot be kept.
+            MintingUnavailable: There is no key to sign a token with.
         """
         selection = await self._engine.workers.run(_selection, request)
         order = self._order(request.volume, request.virtual_folder_id, selection)

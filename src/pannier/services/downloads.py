@@ -80,6 +80,7 @@ class Downloads:
         Raises:
             VolumeUnknown: The volume is not configured.
             PathOutside: The path cannot be one of the folder.
+            MintingUnavailable: There is no key to sign a token with.
         """
         self._places.volume(request.volume)
         inside(request.relpath)

@@ -78,6 +78,7 @@ class Uploads:
             LimitExceeded: It is too large.
             TargetExists: Something is there, and the policy is to refuse.
             PathOutside: The path cannot be one of the folder, or is the folder itself.
+            MintingUnavailable: There is no key to sign a token with.
             VolumeUnknown, FolderMissing, StorageFull, OperationRefused, VolumeFailed: As they say.
         """
         place = self._places.place(request.volume, request.vfid)
@@ -95,7 +96,7 @@ class Uploads:
             inside(request.relpath)
             await self._workers.run(_look, place)
             return TokenReply(token=self._keys.issue(data))
-        grant = self._grant(data, place, _file_path(request.relpath))
+        grant, token = self._grant(data, place, _file_path(request.relpath)), self._keys.issue(data)
         await self._check(grant)
         if request.conflict is Conflict.REFUSE:
             await self._workers.run(_check_free, grant)
@@ -106,7 +107,7 @@ class Uploads:
             if early is Conflict.REPLACE and not request.strict:
                 early = Conflict.REFUSE
             await self._workers.run(place_early, grant, early)
-        return TokenReply(token=self._keys.issue(data))
+        return TokenReply(token=token)
 
     def admit(self, token: str, dst_dir: str | None = None) -> UploadGrant:
         """Return what a token allows; ``dst_dir`` is a directory that its path is taken from.
@@ -136,7 +137,7 @@ class Uploads:
         Raises:
             TokenRejected: It allows no uploads to be begun.
             InvalidRequest: It is not said where it goes.
-            LimitExceeded, TargetExists, PathOutside, VolumeUnknown, FolderMissing: As ``mint``.
+            LimitExceeded, TargetExists, PathOutside, MintingUnavailable, VolumeUnknown, FolderMissing: As ``mint``.
         """
         claims = self._keys.validate(token, UploadTokenData)
         ours = claims.pannier
@@ -146,6 +147,8 @@ class Uploads:
             raise InvalidRequest("Upload-Metadata", f"is longer than {LONGEST_METADATA:,} characters")
         if size > claims.size:
             raise too_much(claims.size, size)
+        if any(not " " <= character <= "~" for character in said.replace("\t", " ")):
+            raise InvalidRequest("Upload-Metadata", "holds something else than keys and Base64, which are ASCII")
         told = metadata(said)
         name = told.get("filename") or told.get("name") or b""
         if not name:
@@ -161,6 +164,7 @@ class Uploads:
             exp=claims.exp,
             pannier=UploadClaim(strict=True, conflict=ours.conflict, metadata=said),
         )
+        going_on = self._keys.issue(data)
         grant = self._grant(data, self._places.place(claims.volume, claims.vfid), path)
         await self._check(grant)
         if grant.conflict is Conflict.REFUSE:
@@ -172,7 +176,7 @@ class Uploads:
             await self._workers.run(place_empty, grant, grant.conflict)
             await self._finish(grant)
             metrics.UPLOADS_FINISHED.inc()
-        return Begun(grant, self._keys.issue(data))
+        return Begun(grant, going_on)
 
     async def offset(self, grant: UploadGrant) -> int:
         """Return how many bytes are durable. One that is whole, but was cut off before it appeared, appears now.

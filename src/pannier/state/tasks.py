@@ -192,7 +192,7 @@ class SqliteTasks:
             def begin(connection: sqlite3.Connection, number: int = number) -> Task | None:
                 # again, now that the lease is held: whoever had it may have ended the task
                 connection.execute(
-                    f"UPDATE tasks SET state = ?, attempts = attempts + 1 WHERE number = ? AND {due}",  # noqa: S608
+                    f"UPDATE tasks SET state = ?, attempts = attempts + 1 WHERE number = ? AND {due}",  # noqa: S608 - as above
                     (TaskState.RUNNING, number, *values),
                 )
                 return _row(connection, f"number = ? AND {due}", (number, *values))
