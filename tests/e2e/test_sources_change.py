@@ -351,21 +351,20 @@ def test_bytes_that_are_queued_for_a_slow_client_do_not_change(change: str, serv
         old = Archive.of(server, place, "32.txt")
         with Wire(server.client_port, receive=4 * KIB) as wire:
             url = server.url(*place.between("32.txt"))
-            answered = count_answered(server)
             wire.ask(url)
             head = wire.head()
-            wait_until(lambda answered=answered: count_answered(server) > answered)  # type: ignore[misc]
+            wait_until(lambda number=head.headers["x-request-id"]: is_answered(server, number))  # type: ignore[misc]
             CHANGES[change](place)
             assert (head.length, wire.read(head.length)) == (len(old.whole), old.whole)
 
 
-def count_answered(server: Pannier) -> int:
-    """Return how many downloads the server has done with: all their bytes are the kernel's matter then.
+def is_answered(server: Pannier, number: str) -> bool:
+    """Return whether the server has done with a request: all bytes of its answer are the kernel's matter then.
 
-    Only those: the line of the request that minted the token may be written after its answer has come.
+    By its number: lines of the requests before it may be written after their answers have come.
     """
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
-    return sum(line["event"] == "request" and line["path"] == "/download-archive" for line in lines)
+    return any(line["event"] == "request" and line["request"] == number for line in lines)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
