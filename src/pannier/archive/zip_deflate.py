@@ -11,9 +11,8 @@ import struct
 from collections.abc import Sequence
 
 from pannier.archive import zip_records as records
-from pannier.archive.entries import Entry
-
-STORED, DEFLATED = 0, 8
+from pannier.archive.entries import Entries, Entry
+from pannier.archive.zip_records import DEFLATED, Packed
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
@@ -36,24 +35,18 @@ def is_wide(size: int) -> bool:
 
 
 def local_headers(
-    names: Sequence[bytes],
-    sizes: Sequence[int],
-    mtimes: Sequence[int],
-    methods: Sequence[int],
-    checksums: Sequence[int],
-    packed: Sequence[int],
+    names: Sequence[bytes], sizes: Sequence[int], mtimes: Sequence[int], checksums: Sequence[int], packed: Packed
 ) -> list[bytes]:
     """The headers of entries that are packed already; sizes below 4 GiB, times in nanoseconds (4.3.7)."""
-    pack, dos_time, time_extra = _LOCAL.pack, records.dos_time, records.time_extra
+    if _all_plain(sizes, mtimes):
+        return records.plain_local_headers(names, sizes, mtimes, checksums, packed)
     made = []
-    for name, size, mtime_ns, method, crc32, length in zip(
-        names, sizes, mtimes, methods, checksums, packed, strict=True
-    ):
+    for name, size, mtime_ns, crc32, method, length in zip(names, sizes, mtimes, checksums, *packed, strict=True):
         seconds = mtime_ns // 1_000_000_000
-        time, date = dos_time(seconds)
-        extra = time_extra(seconds)
+        time, date = records.dos_time(seconds)
+        extra = records.time_extra(seconds)
         flags = 0 if name.isascii() else _FLAG_UTF8
-        head = pack(
+        head = _LOCAL.pack(
             b"PK\x03\x04",
             _VERSION_DEFLATE,
             flags,
@@ -68,6 +61,24 @@ def local_headers(
         )
         made.append(head + name + extra)
     return made
+
+
+def central_headers(
+    entries: Entries, numbers: range, checksums: Sequence[int], packed: Packed, offsets: Sequence[int]
+) -> bytes | None:
+    """``central_header`` of consecutive entries, none of them packed while it was sent; None if one is odd."""
+    start, stop = numbers.start, numbers.stop
+    sizes, mtimes = entries.sizes[start:stop], entries.mtimes[start:stop]
+    if not _all_plain(sizes, mtimes) or records.needs_zip64(max(max(packed[1]), offsets[-1])):
+        return None
+    names, kinds, modes = entries.names(start, stop), entries.kinds[start:stop], entries.modes[start:stop]
+    return records.plain_central_headers(
+        names, kinds, sizes, mtimes, modes, checksums, offsets, far=False, packed=packed
+    )
+
+
+def _all_plain(sizes: Sequence[int], mtimes: Sequence[int]) -> bool:
+    return records.is_plain(max(sizes), min(mtimes)) and records.is_plain(0, max(mtimes))
 
 
 def late_header(entry: Entry) -> bytes:

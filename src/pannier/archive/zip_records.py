@@ -37,9 +37,13 @@ _PLAIN_CENTRAL = struct.Struct("<12s4IH12sI")
 _PLAIN_TIME = struct.Struct("<5sI")
 _FAR_EXTRA = struct.Struct("<4sQ")
 
+Packed = tuple[Sequence[int], Sequence[int]]
+"""The method of each of many entries, and how many bytes its content has as it is kept."""
+
 DESCRIPTOR_LENGTH = _DESCRIPTOR_64.size
 
-_STORED = 0
+STORED, DEFLATED = 0, 8
+"""Methods (4.4.5)."""
 _VERSION_PLAIN = 20  # directories and plain stored files; some old readers refuse less (4.4.3.2)
 _VERSION_ZIP64 = 45
 _MADE_BY = (3 << 8) | _VERSION_ZIP64  # host 3: Unix, so that the mode in the external attributes counts (4.4.2)
@@ -124,7 +128,7 @@ def local_header(entry: Entry, *, descriptor: bool, crc32: int = 0) -> bytes:
     time, date = dos_time(entry.mtime_ns // 1_000_000_000)
     crc = known_crc(entry) or crc32
     header = _LOCAL.pack(
-        b"PK\x03\x04", version, flags, _STORED, time, date, crc, size, size, len(entry.name), len(extra)
+        b"PK\x03\x04", version, flags, STORED, time, date, crc, size, size, len(entry.name), len(extra)
     )
     return header + entry.name + extra
 
@@ -132,26 +136,31 @@ def local_header(entry: Entry, *, descriptor: bool, crc32: int = 0) -> bytes:
 def plain_local_header(name: bytes, size: int, mtime_ns: int, crc32: int) -> bytes:
     """``local_header`` of a plain entry without a descriptor, its checksum in it."""
     seconds = mtime_ns // _NANOSECONDS
-    head = _PLAIN_LOCAL.pack(
-        _LOCAL_ASCII if name.isascii() else _LOCAL_UTF8, _dos_stamp(seconds), crc32, size, size, len(name), 9
-    )
+    head = _PLAIN_LOCAL.pack(_LOCAL_HEADS[STORED][name.isascii()], _dos_stamp(seconds), crc32, size, size, len(name), 9)
     return head + name + _PLAIN_TIME.pack(_TIME_HEAD, seconds)
 
 
 def plain_local_headers(
-    names: Sequence[bytes], sizes: Sequence[int], mtimes: Sequence[int], checksums: Sequence[int]
+    names: Sequence[bytes],
+    sizes: Sequence[int],
+    mtimes: Sequence[int],
+    checksums: Sequence[int],
+    packed: Packed | None = None,
 ) -> list[bytes]:
-    """``plain_local_header`` of many."""
+    """``plain_local_header`` of many; stored, or ``packed``."""
     pack, stamp_of = _PLAIN_LOCAL.pack, _dos_stamp
     before, stamp, extra = -1, 0, b""
     headers: list[bytes] = []
     add = headers.append
-    for name, size, mtime_ns, crc32 in zip(names, sizes, mtimes, checksums, strict=True):
+    methods, lengths = _methods_and_lengths(sizes, packed)
+    for name, size, mtime_ns, crc32, method, length in zip(
+        names, sizes, mtimes, checksums, methods, lengths, strict=True
+    ):
         seconds = mtime_ns // _NANOSECONDS
         if seconds != before:
             before, stamp, extra = seconds, stamp_of(seconds), _PLAIN_TIME.pack(_TIME_HEAD, seconds)
-        head = _LOCAL_ASCII if name.isascii() else _LOCAL_UTF8
-        add(pack(head, stamp, crc32, size, size, len(name), 9) + name + extra)
+        head = _LOCAL_HEADS[method][name.isascii()]
+        add(pack(head, stamp, crc32, length, size, len(name), 9) + name + extra)
     return headers
 
 
@@ -165,25 +174,27 @@ def plain_central_headers(
     offsets: Sequence[int],
     *,
     far: bool,
+    packed: Packed | None = None,
 ) -> bytes:
-    """``central_header`` of many plain entries without descriptors, checksums in them.
+    """``central_header`` of many plain entries without descriptors, checksums in them; stored, or ``packed``.
 
     ``far``: all their offsets need Zip64; else none does.
     """
     pack, stamp_of = _PLAIN_CENTRAL.pack, _dos_stamp
-    ascii_head, utf8_head, attributes = _CENTRAL_FAR if far else _CENTRAL_NEAR
+    heads, attributes = _CENTRAL_FAR if far else _CENTRAL_NEAR
+    methods, lengths = _methods_and_lengths(sizes, packed)
     before, stamp, extra = -1, 0, b""
     parts: list[bytes] = []
     add = parts.append
-    for name, kind, size, mtime_ns, mode, crc32, offset in zip(
-        names, kinds, sizes, mtimes, modes, checksums, offsets, strict=True
+    for name, kind, size, mtime_ns, mode, crc32, offset, method, length in zip(
+        names, kinds, sizes, mtimes, modes, checksums, offsets, methods, lengths, strict=True
     ):
         seconds = mtime_ns // _NANOSECONDS
         if seconds != before:
             before, stamp, extra = seconds, stamp_of(seconds), _PLAIN_TIME.pack(_TIME_HEAD, seconds)
-        head = ascii_head if name.isascii() else utf8_head
+        head = heads[method][name.isascii()]
         field = LIMIT_32 if far else offset
-        add(pack(head, stamp, crc32, size, size, len(name), attributes[kind][mode], field))
+        add(pack(head, stamp, crc32, length, size, len(name), attributes[kind][mode], field))
         add(name)
         add(_FAR_EXTRA.pack(_FAR_HEAD, offset) + extra if far else extra)
     return b"".join(parts)
@@ -220,7 +231,7 @@ def central_header(entry: Entry, offset: int, *, descriptor: bool, crc32: int = 
         _MADE_BY,
         version,
         flags,
-        _STORED,
+        STORED,
         time,
         date,
         known_crc(entry) or crc32,
@@ -291,12 +302,20 @@ def _common(entry: Entry, zip64: bool, descriptor: bool) -> tuple[int, int, int]
     return (_VERSION_ZIP64 if zip64 else _VERSION_PLAIN), flags, min(entry.size, LIMIT_32)
 
 
-def _heads(signature: bytes, *versions: int) -> tuple[bytes, bytes]:
-    """What headers of plain entries begin with, for names that are ASCII and for others."""
-    ascii_, utf8 = (
-        signature + struct.pack(f"<{len(versions) + 2}H", *versions, flags, _STORED) for flags in (0, _FLAG_UTF8)
-    )
-    return ascii_, utf8
+def _methods_and_lengths(sizes: Sequence[int], packed: Packed | None) -> Packed:
+    return (bytes(len(sizes)), sizes) if packed is None else packed
+
+
+def _heads(signature: bytes, *versions: int) -> dict[int, tuple[bytes, bytes]]:
+    """What headers of plain entries begin with, by method; then for names that are not ASCII, and that are."""
+    form = struct.Struct(f"<{len(versions) + 2}H")
+    return {
+        method: (
+            signature + form.pack(*versions, _FLAG_UTF8, method),
+            signature + form.pack(*versions, 0, method),
+        )
+        for method in (STORED, DEFLATED)
+    }
 
 
 def _attributes(extra: int) -> dict[int, list[bytes]]:
@@ -310,11 +329,8 @@ def _attributes(extra: int) -> dict[int, list[bytes]]:
     }
 
 
-_LOCAL_ASCII, _LOCAL_UTF8 = _heads(b"PK\x03\x04", _VERSION_PLAIN)
-_CENTRAL_NEAR = (*_heads(b"PK\x01\x02", _MADE_BY, _VERSION_PLAIN), _attributes(_TIME_EXTRA.size))
-_CENTRAL_FAR = (
-    *_heads(b"PK\x01\x02", _MADE_BY, _VERSION_ZIP64),
-    _attributes(_TIME_EXTRA.size + _FAR_EXTRA.size),
-)
+_LOCAL_HEADS = _heads(b"PK\x03\x04", _VERSION_PLAIN)
+_CENTRAL_NEAR = _heads(b"PK\x01\x02", _MADE_BY, _VERSION_PLAIN), _attributes(_TIME_EXTRA.size)
+_CENTRAL_FAR = _heads(b"PK\x01\x02", _MADE_BY, _VERSION_ZIP64), _attributes(_TIME_EXTRA.size + _FAR_EXTRA.size)
 _TIME_HEAD = struct.pack("<2HB", 0x5455, 5, 1)
 _FAR_HEAD = struct.pack("<2H", 0x0001, 8)

@@ -14,7 +14,7 @@ from typing import assert_never
 from pannier.archive import zip_deflate as records
 from pannier.archive.entries import Entries, Entry, Kind
 from pannier.archive.plan import Shape
-from pannier.archive.zip_records import end_records
+from pannier.archive.zip_records import DEFLATED, STORED, end_records
 from pannier.errors import SourceChanged
 from pannier.streams import deflate
 from pannier.streams.crc import crc32, crc32_combine, crc32_each
@@ -81,7 +81,7 @@ async def deflated_zip(work: Work) -> AsyncGenerator[bytes, None]:
                         if piece.last:
                             work.hashing.passed(work.place, work.shape, number, crc)
                             data += records.descriptor(entry, crc, packed)
-                            directory.add(records.DEFLATED, crc, packed, begin)
+                            directory.add(DEFLATED, crc, packed, begin)
                     case _:
                         assert_never(piece)
                 offset += len(data)
@@ -126,8 +126,14 @@ class _Directory:
 
     def headers(self, start: int, stop: int) -> bytes:
         """Return the directory headers of a run of entries."""
+        entries, numbers = self.shape.layout.entries, range(start, stop)
+        if not any(_is_large(entries, number) for number in numbers):
+            packed = self._methods[start:stop], self._packed[start:stop]
+            checksums, offsets = self._checksums[start:stop], self._offsets[start:stop]
+            if (made := records.central_headers(entries, numbers, checksums, packed, offsets)) is not None:
+                return made
         headers = []
-        for number in range(start, stop):
+        for number in numbers:
             entry = self.shape.entry(number)
             headers.append(
                 records.central_header(
@@ -214,7 +220,7 @@ def _group(work: Work, folder: Folder, numbers: range) -> _Group:
         if root is not None and request is not None and (ticket := work.helpers.ask(root, request, waiting=1)):
             try:
                 if (answer := ticket.result()) is not None:
-                    packed = [records.DEFLATED if method else records.STORED for method in answer.methods]
+                    packed = [DEFLATED if method else STORED for method in answer.methods]
                     return _grouped(work, numbers, request.sizes, answer.checksums, packed, answer.contents)
             finally:
                 ticket.release()
@@ -225,7 +231,7 @@ def _group(work: Work, folder: Folder, numbers: range) -> _Group:
     methods = bytearray(len(contents))
     for at, content in enumerate(contents):
         if (smaller := deflate.packed_whole(content)) is not None:
-            contents[at], methods[at] = smaller, records.DEFLATED
+            contents[at], methods[at] = smaller, DEFLATED
     return _grouped(work, numbers, sizes, checksums, methods, contents)
 
 
@@ -240,13 +246,7 @@ def _grouped(
     """Put headers before packed contents. ``sizes`` are those before packing."""
     work.hashing.passed_many(work.place, work.shape, numbers, checksums)
     entries, packed = work.shape.layout.entries, list(map(len, contents))
-    headers = records.local_headers(
-        entries.names(numbers.start, numbers.stop),
-        sizes,
-        [entries.mtime_ns(number) for number in numbers],
-        methods,
-        checksums,
-        packed,
-    )
+    names, mtimes = entries.names(numbers.start, numbers.stop), [entries.mtime_ns(number) for number in numbers]
+    headers = records.local_headers(names, sizes, mtimes, checksums, (methods, packed))
     data = b"".join(chain.from_iterable(zip(headers, contents, strict=True)))
     return _Group(data, methods, checksums, packed, list(map(add, map(len, headers), packed)))
