@@ -349,7 +349,7 @@ def _responses(face: Face, route: Route, method: str, schemas: _Schemas) -> Json
             response.setdefault("content", {})[CONTENT_TYPE] = problem
     for status, response in responses.items():
         response["headers"] = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
-        if status == 503 and status not in route.replies:
+        if status in (429, 503) and status not in route.replies:
             response["headers"]["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     return {str(status): _ordered(response) for status, response in sorted(responses.items())}
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from pannier import metrics
 from pannier.api.admission import Admission, Admitted
+from pannier.api.connections import Connection
 from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TransportOutlet
 from pannier.api.requests import DELIVERY, Context, Delivery
 from pannier.errors import PannierError, SourceChanged
@@ -124,7 +125,9 @@ class StreamResponse:
                 raise AssertionError(f"{sent} bytes were given of {self.length} promised")
             await response.write_eof()
         except ConnectionError:
-            metrics.ABORTS.labels("client_left").inc()
+            metrics.ABORTS.labels(
+                "client_stalled" if getattr(request.protocol, "stalled", False) else "client_left"
+            ).inc()
             _log.info("client left", request=context.id, sent=sent, length=self.length)
         except BaseException as error:
             # Whatever it was: what was sent must not look whole. The headers said how much would come,
@@ -156,4 +159,10 @@ def _cause(error: BaseException, request: web.BaseRequest) -> str:
     if isinstance(error, Exception):
         return "bug"
     # a cancelled handler: by its client, whose connection is lost then, or by the end of the server
-    return "client_left" if request.transport is None or request.transport.is_closing() else "stopped"
+    return _lost(request) if request.transport is None or request.transport.is_closing() else "stopped"
+
+
+def _lost(request: web.BaseRequest) -> str:
+    """Why a connection is no more."""
+    connection = request.protocol
+    return "client_stalled" if isinstance(connection, Connection) and connection.stalled else "client_left"
