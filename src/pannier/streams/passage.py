@@ -21,6 +21,7 @@ from pannier.streams.crc import crc32, crc32_each
 from pannier.streams.hashing import SMALL, Hashing, Place
 from pannier.streams.small import read_run
 from pannier.volumes.base import Folder, Source, WholeReader
+from pannier.volumes.whole import read_all
 from pannier.window import Window
 
 _RUN = 256
@@ -295,7 +296,7 @@ class Passage:
     def _part(self, entry: Entry, run: Window) -> bytes:
         source = self._opened().open(entry.source, entry.identity, entry.path)
         try:
-            data = source.read(run.start, run.length)
+            data = read_all(source, run.start, run.length)
             source.check()
         finally:
             source.close()
