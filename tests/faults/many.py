@@ -1,8 +1,8 @@
 """Many downloads from a volume that breaks by seeded schedules: how many ended how, by cause. None may be wrong.
 
-Run it from the project's folder: ``python -m tests.faults.many [DOWNLOADS] [SEED] 2>/dev/null``; downloads that meet none
-of their faults come beside those. It prints a table, and exits with 1 if a complete answer held wrong or too few bytes, or
-if anything came but a right answer, a refusal that tells why, or a connection that broke.
+Run it from the project's folder: ``python -m tests.faults.many [DOWNLOADS] [SEED] 2>/dev/null``; downloads that meet
+none of their faults come beside those. It prints a table, and exits with 1 if a complete answer held wrong or too few
+bytes, or if anything came but a right answer, a refusal that tells why, or a connection that broke.
 """
 
 from __future__ import annotations
