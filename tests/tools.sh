@@ -27,6 +27,7 @@ missing() {
     has wget || echo "wget wget"
     has aria2c || echo "aria2c aria2"
     has openssl || echo "openssl openssl"
+    has strace || echo "strace strace"
     has nginx || echo "nginx nginx-light"
     { has java && has javac; } || echo "java default-jdk-headless"
     has node || echo "node nodejs"

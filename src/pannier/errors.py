@@ -30,7 +30,10 @@
     │   ├── TaskMissing              no such background task is known
     │   ├── SelectionRefused         some selected entries cannot be part of an archive
     │   ├── LimitExceeded            a configured limit would be passed
-    │   │   └── Busy                     the same, but it goes away by itself
+    │   │   ├── Busy                     the same, but it goes away by itself
+    │   │   │   └── LinkBusy                 it is the caller's own streams that fill it
+    │   │   ├── HeadTooLarge             a line of the request's head is too long
+    │   │   └── TooSlow                  the request comes too slowly, or not at all
     │   ├── ManagerForbidden         the manager secret is missing or wrong
     │   ├── TokenRejected            a token opens nothing
     │   │   ├── TokenUndecodable         it is not a JWT
@@ -54,51 +57,10 @@ token, a secret or an absolute path of the server.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
-
-def show(path: bytes) -> str:
-    """Return a path as text that is safe to print: quoted, undecodable bytes and controls escaped."""
-    text = path.decode("utf-8", "backslashreplace")
-    return repr(text) if text.isprintable() and "'" not in text else ascii(text)
-
-
-class OffenceCode(StrEnum):
-    """Why an entry cannot be part of an archive."""
-
-    OUTSIDE = "outside"
-    """The path leaves the folder (``..`` or absolute)."""
-    UNSAFE_PATH = "unsafe-path"
-    """The path is empty or holds NUL or a line break."""
-    LINK_OUTSIDE = "link-outside"
-    """A symbolic link is absolute or leads out of the folder."""
-    LINK_DANGLING = "link-dangling"
-    """A symbolic link leads to nothing."""
-    LINK_LOOP = "link-loop"
-    """Symbolic links lead in a circle."""
-    LINK_REFUSED = "link-refused"
-    """The token's link policy allows no link here."""
-    SPECIAL = "special-file"
-    """A socket, FIFO or device."""
-    NAME_TOO_LONG = "name-too-long"
-    """The entry name does not fit a ZIP record (65,535 bytes)."""
-    MISSING = "missing"
-    """Nothing is there."""
-    UNREADABLE = "unreadable"
-    """The server may not read it."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Offence:
-    """One entry that cannot be part of an archive, and why; ``path`` is relative to the folder."""
-
-    path: bytes
-    code: OffenceCode
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{show(self.path)}: {self.detail}"
+from pannier.offences import Offence as Offence
+from pannier.offences import OffenceCode as OffenceCode
+from pannier.offences import show as show
 
 
 class PannierError(Exception):
@@ -306,10 +268,10 @@ class SelectionRefused(RequestRejected):
 class LimitExceeded(RequestRejected):
     """A limit of this server would be passed; the message names limit, measured value and setting."""
 
+    way_out = "choose less or raise the setting"
+
     def __init__(self, what: str, *, measured: float, limit: float, setting: str) -> None:
-        super().__init__(
-            f"{what}: {measured:,.10g}; the limit here is {limit:,.10g}; choose less or raise the setting {setting}"
-        )
+        super().__init__(f"{what}: {measured:,.10g}; the limit here is {limit:,.10g}; {self.way_out} {setting}")
         self.what, self.measured, self.limit, self.setting = what, measured, limit, setting
 
 
@@ -319,6 +281,20 @@ class Busy(LimitExceeded):
     def __init__(self, what: str, *, measured: float, limit: float, setting: str, retry_after: int) -> None:
         super().__init__(what, measured=measured, limit=limit, setting=setting)
         self.retry_after = retry_after
+
+
+class LinkBusy(Busy):
+    """One link has as many streams as a link may have; others are served."""
+
+
+class HeadTooLarge(LimitExceeded):
+    """A line of the request's head, its first or a header, is longer than is read here."""
+
+
+class TooSlow(LimitExceeded):
+    """Too little of a request came in the time that it has."""
+
+    way_out = "send the request again, faster, or change the setting"
 
 
 class ManagerForbidden(RequestRejected):

@@ -10,12 +10,11 @@ from aiohttp import web
 
 from pannier.api.connections import Runner
 from pannier.api.requests import Network
+from pannier.api.stalls import Patience
 from pannier.config import Address
-from pannier.config.settings import ListenerSettings
+from pannier.config.settings import LimitSettings, ListenerSettings
 from pannier.errors import ConfigInvalid
 
-LONGEST_LINE = 64 * 1024
-"""Bytes of a request line or header field: upstream's tokens carry their file list (WIRE section 10, row 9)."""
 _CUT_SECONDS = 1.0
 _BACKLOG = 1_024
 
@@ -26,6 +25,7 @@ async def listen(
     key: str,
     address: Address,
     listener: ListenerSettings | None,
+    limits: LimitSettings,
     trusted: Sequence[Network] = (),
 ) -> str:
     """Listen, and return the base URL under which that is reached, without a trailing slash.
@@ -34,6 +34,7 @@ async def listen(
         at_end: Given what closes it again.
         key: The setting that names the address.
         listener: What is set of TLS.
+        limits: What clients may send, and how long they are waited for.
         trusted: The proxies whose headers count.
 
     Raises:
@@ -42,11 +43,12 @@ async def listen(
     runner = Runner(
         app,
         trusted=trusted,
+        patience=Patience(limits.idle_timeout, limits.head_timeout, limits.stall_timeout, limits.least_rate),
         access_log=None,  # ours names no token
         handler_cancellation=True,  # a client that leaves ends what is done for it
         shutdown_timeout=_CUT_SECONDS,
-        max_line_size=LONGEST_LINE,
-        max_field_size=LONGEST_LINE,
+        max_line_size=limits.max_header,  # upstream's tokens carry their file list (WIRE section 10, row 9)
+        max_field_size=limits.max_header,
     )
     await runner.setup()
     at_end(runner.cleanup)

@@ -62,6 +62,11 @@ REQUEST_SECONDS = _histogram(
 SENT_BYTES = _counter("sent_bytes", "Bytes of bodies that left.", "listener", "route")
 UNREADABLE = _counter("unreadable_requests", "Connections that brought something which is no HTTP.")
 REFUSED = _counter("refused", "Requests refused by a limit, by the setting that says it; fixed: by none.", "limit")
+DROPPED = _counter(
+    "dropped_clients",
+    "Clients that were not waited for: head, body (of a request that trickled), answer.",
+    "waited_for",
+)
 
 # ---------------------------------------------------------------- downloads
 
@@ -70,7 +75,7 @@ RANGES = _counter("ranges", "Answers with a part of a file or archive (206).")
 RESUMES = _counter("resumes", "Those of them that do not begin at the first byte.")
 ABORTS = _counter(
     "aborts",
-    "Streams that ended early: client_left, source_changed, volume_failed, stopped (by the server's end), bug.",
+    "Streams that ended early: client_left, client_stalled, source_changed, volume_failed, stopped (the server), bug.",
     "cause",
 )
 PLANS = _gauge("plans", "Walks for plans that are running now.")
@@ -114,6 +119,11 @@ def request_ended(listener: str, method: str, route: str, status: int, sent: int
     REQUEST_SECONDS.labels(listener, route).observe(seconds)
     if sent:
         SENT_BYTES.labels(listener, route).inc(sent)
+
+
+def limit_of(setting: str) -> str:
+    """Return the label of a limit: the setting that says it, ``fixed`` where none does."""
+    return "fixed" if setting.startswith("none") else setting
 
 
 def looked_up(hits: int, misses: int) -> None:

@@ -251,13 +251,13 @@ class Server:
             readiness,
         )
         client_url = await listen(
-            push, client_app, "api.client.service-addr", client.service_addr, client, client.trusted_proxies
+            push, client_app, "api.client.service-addr", client.service_addr, client, limits, client.trusted_proxies
         )
-        manager_url = await listen(push, manager_app, "api.manager.service-addr", manager.service_addr, manager)
+        manager_url = await listen(push, manager_app, "api.manager.service-addr", manager.service_addr, manager, limits)
         internal_url = None
         if self._internal:
             app = internal_application([], self._drain, readiness)
-            internal_url = await listen(push, app, "api.manager.internal-addr", manager.internal_addr, None)
+            internal_url = await listen(push, app, "api.manager.internal-addr", manager.internal_addr, None, limits)
         tasks.start()
         return Listening((client.public_url or client_url).rstrip("/") + client.path_prefix, manager_url, internal_url)
 
@@ -395,7 +395,7 @@ def _quiet_after(archive: ArchiveSettings) -> int | None:
 def _plan_settings(settings: Settings) -> PlanSettings:
     limits, archive = settings.limits, settings.archive
     return PlanSettings(
-        walk=WalkLimits(limits.max_entries, limits.max_depth, limits.plan_seconds),
+        walk=WalkLimits(limits.max_entries, limits.max_depth, limits.plan_seconds, limits.max_bytes or None),
         concurrent=limits.max_concurrent_plans,
         linger=limits.plan_linger,
         fresh_least=archive.plan_fresh_min,

@@ -23,8 +23,6 @@ NOT_HTTP = {
     "a port that is none": f"GET http://a:99999999/download-archive?token={TOKEN} HTTP/1.1\r\nHost: x\r\n\r\n",
     "half a bracket": f"GET http://[a/download-archive?token={TOKEN} HTTP/1.1\r\nHost: x\r\n\r\n",
     "a byte that is no ASCII": f"GET /\xe9?token={TOKEN} HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a line too long": f"GET /download-archive?token={TOKEN * 2_000} HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a header too long": f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN * 2_000}\r\n\r\n",
     "NUL in a header": f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\0\r\n\r\n",
     "NUL behind the secret": f"POST {MINT} HTTP/1.1\r\nHost: x\r\nX-BackendAI-Storage-Auth-Token: {SECRET}\0\r\n\r\n",
     "two lengths": f"POST {MINT} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nzz",
@@ -32,6 +30,33 @@ NOT_HTTP = {
     "a chunk that is none": f"POST {MINT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "TLS": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 }
+TOO_LARGE = {
+    "a line too long": (f"GET /download-archive?token={TOKEN * 2_000} HTTP/1.1\r\nHost: x\r\n\r\n", "max-header"),
+    "a header too long": (f"GET / HTTP/1.1\r\nHost: x\r\nCookie: {TOKEN * 2_000}\r\n\r\n", "max-header"),
+    "too many headers": ("GET / HTTP/1.1\r\nHost: x\r\n" + f"Cookie: {TOKEN}\r\n" * 200 + "\r\n", "none"),
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+async def test_a_head_too_large_is_told_the_limit_and_not_quoted(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    sent, setting = TOO_LARGE[name]
+    async with live(tmp_path) as it:
+        for url in (it.listening.client_url, it.listening.manager_url, str(it.listening.internal_url)):
+            told = (await exchange(url, sent.encode())).decode()
+            head, _, body = told.partition("\r\n\r\n")
+            assert " 431 Request Header Fields Too Large\r\n" in head
+            problem = json.loads(body)
+            assert problem["type"] == "urn:pannier:problem:limit-exceeded"
+            assert problem["limit"] < problem["measured"] <= len(sent)
+            assert setting in problem["setting"]
+            assert not leaked(told)
+        assert (await it.ask("GET", it.listening.client_url + "/")).status == 200
+    captured = capsys.readouterr()
+    log = captured.out + captured.err + caplog.text
+    assert "Traceback" not in log
+    assert not leaked(log)
 
 
 @pytest.mark.parametrize("name", NOT_HTTP)

@@ -61,6 +61,19 @@ EXAMPLES: list[tuple[PannierError, int, str, str]] = [
     (errors.SelectionRefused([OUTSIDE], 1), 400, "storage-proxy_request_invalid-parameters", "selection-refused"),
     (errors.LimitExceeded("x", measured=2, limit=1, setting="s"), 413, "vfolder_read_limit-exceeded", "limit-exceeded"),
     (errors.Busy("x", measured=2, limit=1, setting="s", retry_after=3), 503, "vfolder_read_unavailable", "exceeded"),
+    (
+        errors.LinkBusy("x", measured=2, limit=1, setting="s", retry_after=3),
+        429,
+        "vfolder_read_too-many-requests",
+        "limit-exceeded",
+    ),
+    (
+        errors.HeadTooLarge("x", measured=2, limit=1, setting="s"),
+        431,
+        "storage-proxy_request_limit-exceeded",
+        "limit-exceeded",
+    ),
+    (errors.TooSlow("x", measured=1, limit=2, setting="s"), 408, "storage-proxy_request_timeout", "limit-exceeded"),
     (errors.SelectionChanged(), 409, "vfolder_read_conflict", "selection-changed"),
     (errors.ResumeUnverified(), 409, "vfolder_read_conflict", "resume-unverified"),
     (errors.ChecksumsPending(known=1, total=2, retry_after=4), 503, "vfolder_read_unavailable", "checksums-pending"),
@@ -102,7 +115,7 @@ def test_an_error_is_told_in_the_one_form(error: PannierError, status: int, code
     assert problem.detail == str(error)
     assert problem.msg
     assert problem.title.endswith(".")
-    assert ("Retry-After" in told.headers) == (status == 503)
+    assert ("Retry-After" in told.headers) == (status in (429, 503))
     response = respond(told)
     assert response.content_type == "application/problem+json"
     assert response.body == dumps(problem)

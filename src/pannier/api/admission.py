@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from pannier import metrics
-from pannier.errors import Busy
+from pannier.errors import Busy, LinkBusy
 
 _RETRY = 5
 """Seconds after which a client that was refused may try again."""
@@ -27,19 +27,21 @@ class Admission:
         """Take a place for one more stream of ``session``.
 
         Raises:
+            LinkBusy: The session has as many as it may have.
             Busy: There is none.
         """
-        self._refuse_beyond(self._most, self.running + 1, "streams of this server", "limits.max-streams")
+        self._refuse_beyond(self._most, self.running + 1, "streams of this server", "limits.max-streams", Busy)
         of_session = self._sessions.get(session, 0) + 1
-        self._refuse_beyond(self._most_per_session, of_session, "streams of this link", "limits.max-streams-per-token")
+        own = "limits.max-streams-per-token"
+        self._refuse_beyond(self._most_per_session, of_session, "streams of this link", own, LinkBusy)
         self._sessions[session] = of_session
         metrics.STREAMS.inc()
         return Admitted(self._sessions, session)
 
     @staticmethod
-    def _refuse_beyond(limit: int, measured: int, what: str, setting: str) -> None:
+    def _refuse_beyond(limit: int, measured: int, what: str, setting: str, error: type[Busy]) -> None:
         if measured > limit:
-            raise Busy(what, measured=measured, limit=limit, setting=setting, retry_after=_RETRY)
+            raise error(what, measured=measured, limit=limit, setting=setting, retry_after=_RETRY)
 
 
 class Admitted:

@@ -135,7 +135,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         if isinstance(error, VolumeFailed):
             _log.error("volume failed", request=request_id, error=str(error))
         elif isinstance(error, LimitExceeded):
-            metrics.REFUSED.labels("fixed" if error.setting.startswith("none") else error.setting).inc()
+            metrics.REFUSED.labels(metrics.limit_of(error.setting)).inc()
         return respond(answer(error, request_id))
     except ConnectionError:
         raise  # the client left while it was sending its request

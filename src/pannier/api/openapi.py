@@ -31,11 +31,13 @@ from pannier.api.routes import Content, Group, Route
 from pannier.dto.problems import Problem
 from pannier.errors import (
     Draining,
+    HeadTooLarge,
     LimitExceeded,
     MalformedRequest,
     ManagerForbidden,
     PannierError,
     StateUnavailable,
+    TooSlow,
     UnreadableBody,
     VolumeFailed,
 )
@@ -349,7 +351,7 @@ def _responses(face: Face, route: Route, method: str, schemas: _Schemas) -> Json
             response.setdefault("content", {})[CONTENT_TYPE] = problem
     for status, response in responses.items():
         response["headers"] = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
-        if status == 503 and status not in route.replies:
+        if status in (429, 503) and status not in route.replies:
             response["headers"]["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     return {str(status): _ordered(response) for status, response in sorted(responses.items())}
 
@@ -376,6 +378,8 @@ def _problems(face: Face, route: Route) -> dict[int, list[str]]:
 def _everywhere(face: Face, route: Route) -> Iterator[type[PannierError]]:
     parameters = parameters_of(route.handler).values()
     yield MalformedRequest  # also what cannot be read as HTTP
+    yield HeadTooLarge
+    yield TooSlow
     if any(kind is BodyParam for kind, _ in parameters):
         yield UnreadableBody
         yield LimitExceeded

@@ -187,6 +187,15 @@ KINDS: dict[type[PannierError], Kind] = {
         "limit-exceeded", 413, "vfolder_read_limit-exceeded", "A limit of this server would be passed.", _limit
     ),
     errors.Busy: Kind("limit-exceeded", 503, "vfolder_read_unavailable", "The server is busy.", _limit),
+    errors.LinkBusy: Kind(
+        "limit-exceeded", 429, "vfolder_read_too-many-requests", "This link has too many streams at once.", _limit
+    ),
+    errors.HeadTooLarge: Kind(
+        "limit-exceeded", 431, "storage-proxy_request_limit-exceeded", "The head of the request is too large.", _limit
+    ),
+    errors.TooSlow: Kind(
+        "limit-exceeded", 408, "storage-proxy_request_timeout", "The request came too slowly.", _limit
+    ),
     errors.ManagerForbidden: Kind(
         "storage/forbidden", 403, "storage-proxy_auth_forbidden", "The manager secret is missing or wrong."
     ),

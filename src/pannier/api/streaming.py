@@ -10,6 +10,7 @@ from aiohttp import web
 
 from pannier import metrics
 from pannier.api.admission import Admission, Admitted
+from pannier.api.connections import Connection
 from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TransportOutlet
 from pannier.api.requests import DELIVERY, Context, Delivery
 from pannier.errors import PannierError, SourceChanged
@@ -123,15 +124,15 @@ class StreamResponse:
                 raise AssertionError(f"{sent} bytes were given of {self.length} promised")
             await response.write_eof()
         except ConnectionError:
-            self._client_left(context, delivery, outlet)
+            self._client_left(context, delivery, outlet, _lost(request))
         except BaseException as error:
             # Whatever it was: what was sent must not look whole. The headers said how much would come,
             # or that a last chunk would: without it, a body in chunks is incomplete (RFC 9112 section 8).
             cause = _cause(error, request)
             if request.transport is not None:
                 request.transport.abort()
-            if cause == "client_left":
-                self._client_left(context, delivery, outlet)
+            if cause in _LEFT:
+                self._client_left(context, delivery, outlet, cause)
                 raise
             delivery.aborted = True
             metrics.ABORTS.labels(cause).inc()
@@ -152,14 +153,17 @@ class StreamResponse:
                     outlet.close()
         return response
 
-    def _client_left(self, context: Context, delivery: Delivery, outlet: Outlet | None) -> None:
+    def _client_left(self, context: Context, delivery: Delivery, outlet: Outlet | None, cause: str) -> None:
         """Tell of a client that left early; one that has been given all it was promised may leave at any time."""
         sent = _sent(outlet)
         if sent == self.length:
             return
         delivery.aborted = True
-        metrics.ABORTS.labels("client_left").inc()
+        metrics.ABORTS.labels(cause).inc()
         _log.info("client left", request=context.id, sent=sent, length=self.length)
+
+
+_LEFT = ("client_left", "client_stalled")
 
 
 def _sent(outlet: Outlet | None) -> int:
@@ -175,4 +179,10 @@ def _cause(error: BaseException, request: web.BaseRequest) -> str:
     if isinstance(error, Exception):
         return "bug"
     # a cancelled handler: by its client, whose connection is lost then, or by the end of the server
-    return "client_left" if request.transport is None or request.transport.is_closing() else "stopped"
+    return _lost(request) if request.transport is None or request.transport.is_closing() else "stopped"
+
+
+def _lost(request: web.BaseRequest) -> str:
+    """Why a connection is no more."""
+    connection = request.protocol
+    return "client_stalled" if isinstance(connection, Connection) and connection.stalled else "client_left"

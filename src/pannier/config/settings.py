@@ -47,7 +47,7 @@ from pannier.config.values import (
     secret_bytes,
 )
 from pannier.errors import ConfigInvalid
-from pannier.quantities import DAY, GIB, MIB, YEAR, Duration, Size
+from pannier.quantities import DAY, GIB, KIB, MIB, YEAR, Duration, Size
 
 _SHORTEST_MANAGER_SECRET, _GOOD_MANAGER_SECRET = 16, 32
 
@@ -193,6 +193,7 @@ class LimitSettings(Section):
     """How much one request may ask for."""
 
     max_entries: int = Field(2_000_000, ge=1, description="Most entries in one archive.")
+    max_bytes: Size = Field(0, description="Most bytes of content in one archive; 0 = no limit.")
     max_depth: int = Field(100, ge=1, le=1000, description="Deepest nesting of folders that is walked.")
     plan_seconds: Annotated[Duration, Field(gt=0)] = Field(120, description="Longest time one plan may take.")
     max_concurrent_plans: int = Field(8, ge=1, description="Most plans made at the same time.")
@@ -203,6 +204,21 @@ class LimitSettings(Section):
     max_streams_per_token: int = Field(64, ge=1, description="Most of them for one token, ranges of one archive.")
     stream_rate: Size = Field(0, description="Most bytes per second of one stream; 0 = no limit.")
     plan_linger: Duration = Field(30, description="How long a plan goes on after the last client that waits has left.")
+    max_header: Annotated[Size, Field(ge=8 * KIB, le=MIB)] = Field(
+        64 * KIB, description="Longest request line or header; tokens of Backend.AI's own carry their file list."
+    )
+    idle_timeout: Annotated[Duration, Field(ge=1)] = Field(
+        75, description="How long a connection may be without a request; longer than a reverse proxy keeps it."
+    )
+    head_timeout: Annotated[Duration, Field(ge=1)] = Field(
+        30, description="How long the head of a request may take from its first byte."
+    )
+    stall_timeout: Annotated[Duration, Field(ge=1)] = Field(
+        300, description="How long a client may send, or take, fewer bytes than limits.least-rate."
+    )
+    least_rate: Annotated[Size, Field(le=MIB)] = Field(
+        100, description="Bytes per second below which a client stalls; 0 = only one that sends or takes nothing."
+    )
 
 
 class WritingSettings(Section):

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from operator import methodcaller
 from typing import TypeVar
 
+import structlog
+
 from pannier.archive.entries import Kind
 from pannier.dto.files import (
     DeleteRequest,
@@ -41,6 +43,8 @@ _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """Microseconds from the epoch to the years 1 and 9999."""
 
 T = TypeVar("T")
+
+_log = structlog.get_logger("pannier.files")
 
 
 class Files:
@@ -125,6 +129,8 @@ def _make_directories(place: Place, request: MkdirRequest) -> MkdirReply:
             try:
                 editor.make_directory(inside(item), parents=request.parents, exist_ok=request.exist_ok)
             except (RequestRejected, VolumeFailed) as error:
+                if isinstance(error, VolumeFailed):
+                    _log.error("volume failed", error=str(error))
                 failed.append(
                     Outcome(msg=error.reason if isinstance(error, OperationRefused) else str(error), item=item)
                 )

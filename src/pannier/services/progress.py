@@ -15,11 +15,12 @@ class WalkCancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WalkLimits:
-    """What a walk may cost: entries, components of a path, seconds."""
+    """What a walk may cost: entries, components of a path, seconds, bytes of content (None: as many as there are)."""
 
     entries: int = 2_000_000
     depth: int = 100
     seconds: float = 120.0
+    bytes: int | None = None
 
 
 @dataclass(slots=True)

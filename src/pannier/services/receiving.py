@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 
-from pannier.errors import LimitExceeded, UploadChecksumMismatch, UploadLeaseLost
+from pannier.errors import LimitExceeded, PannierError, UploadChecksumMismatch, UploadLeaseLost
 from pannier.protocol.tus import Checksum
 from pannier.streams.crc import crc32
 from pannier.streams.workers import Workers
@@ -42,6 +43,8 @@ class Reception:
         self._at = self._committed = staged.offset
         self._checksum, self._digest = checksum, None if checksum is None else _Digest(checksum.algorithm)
         self._crc = crc
+        self._lost = False
+        """Whether something could not be made durable: the system says so once, and then takes it for written."""
 
     async def take(self, data: AsyncIterable[bytes], size: int) -> int:
         """Write what comes, and return where the upload is: everything before that is durable.
@@ -97,12 +100,18 @@ class Reception:
             self._digest.add(data)
 
     def _commit(self) -> None:
-        self._staged.commit(self._at)
+        try:
+            self._staged.commit(self._at)
+        except BaseException:
+            self._lost = True
+            with suppress(PannierError):
+                self._staged.cut()  # where nothing but its length tells how much of it is durable
+            raise
         self._committed = self._at
 
     def _end(self, rest: bytearray) -> None:
-        """Make durable what came, or drop what is not vouched for."""
-        if self._checksum is not None:
+        """Make durable what came, or drop what is not vouched for, or may not be what is on the disk."""
+        if self._checksum is not None or self._lost:
             self._staged.cut()
             self._at, self._crc = self._committed, None
             return

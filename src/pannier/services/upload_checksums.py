@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from pannier.errors import VolumeFailed
+from pannier.errors import FolderMissing, VolumeFailed
 from pannier.state.base import ChecksumStore
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
@@ -71,6 +71,6 @@ def _is_still(place: Place, published: Published) -> bool:
             found = folder.lookup(published.path, follow=False)
         finally:
             folder.close()
-    except (Refused, VolumeFailed):
+    except (Refused, FolderMissing, VolumeFailed):
         return False
     return found.stat.identity == published.identity

@@ -233,6 +233,7 @@ class Walk:
         progress.bytes += sum(files.sizes)
         if progress.entries + others > self._limits.entries:
             raise self._too_many(progress.entries + others)
+        self._check_bytes()
 
     def _look_at_names(self, path: bytes, names: list[list[bytes]], siblings: Siblings) -> None:
         siblings.end()
@@ -294,6 +295,7 @@ class Walk:
         self._progress.bytes += stat.size if stat.kind is Kind.FILE else 0
         if self._progress.entries > self._limits.entries:
             raise self._too_many(self._progress.entries)
+        self._check_bytes()
 
     def _add_files(self, run: Run) -> None:
         files, first = run.files, len(self._entries)
@@ -348,6 +350,11 @@ class Walk:
         if depth > self._limits.depth:
             what = f"components of the paths below {show(path[:80])}"
             raise LimitExceeded(what, measured=depth, limit=self._limits.depth, setting="limits.max-depth")
+
+    def _check_bytes(self) -> None:
+        measured, limit = self._progress.bytes, self._limits.bytes
+        if limit is not None and measured > limit:
+            raise LimitExceeded("bytes of content", measured=measured, limit=limit, setting="limits.max-bytes")
 
     def _too_many(self, measured: int) -> LimitExceeded:
         return LimitExceeded("entries", measured=measured, limit=self._limits.entries, setting="limits.max-entries")
@@ -406,7 +413,8 @@ class Walk:
                 self._offend_name(path, name)
 
     def _offend_name(self, path: bytes, name: bytes) -> None:
-        self._offend(path, OffenceCode.NAME_TOO_LONG, f"its entry name would have {len(name):,} bytes")
+        detail = f"its entry name would have {len(name):,} bytes; archives hold {LONGEST:,}, whatever is set"
+        self._offend(path, OffenceCode.NAME_TOO_LONG, detail)
 
 
 _WAY_OUT = "leave it out with except, or choose links: omit"

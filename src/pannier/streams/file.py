@@ -12,6 +12,7 @@ from pannier.streams.base import HELD_BACK, FileSpan, Version
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Found, Source
+from pannier.volumes.whole import read_all
 from pannier.window import Window
 
 _PIECE = 256 * 1024
@@ -107,7 +108,7 @@ class FileReader:
             folder.close()
 
     def _read(self, source: Source, window: Window) -> bytes:
-        data = source.read(window.start, window.length)
+        data = read_all(source, window.start, window.length)
         if len(data) != window.length:
             raise self._short(window.start + len(data))
         return data

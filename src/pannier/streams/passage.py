@@ -23,6 +23,7 @@ from pannier.streams.helpers import NONE, Helpers, Ticket
 from pannier.streams.helping import READ
 from pannier.streams.small import read_run, request_of
 from pannier.volumes.base import Folder, Source, WholeReader
+from pannier.volumes.whole import read_all
 from pannier.window import Window
 
 _RUN = 256
@@ -364,7 +365,7 @@ class Passage:
     def _part(self, entry: Entry, run: Window) -> bytes:
         source = self._opened().open(entry.source, entry.identity, entry.path)
         try:
-            data = source.read(run.start, run.length)
+            data = read_all(source, run.start, run.length)
             source.check()
         finally:
             source.close()

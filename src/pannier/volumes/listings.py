@@ -24,6 +24,7 @@ from pannier.volumes.confine import inspect
 from pannier.volumes.descriptors import Descriptor
 from pannier.volumes.identities import pack_identity
 from pannier.volumes.looking import Looked, look_at
+from pannier.volumes.refusals import BROKEN
 
 _READ_AT_ONCE = 4096
 _LOOKED_AT_ONCE = 1024
@@ -175,6 +176,8 @@ def _listed(directory: int, source: bytes, names: Sequence[bytes]) -> Iterator[t
         except OSError as error:
             if error.errno in _EXHAUSTED:  # not this entry's fault
                 raise
+            if error.errno in BROKEN:
+                raise VolumeFailed(f"{show(path)} cannot be looked at: {reason(error)}") from error
             yield name, Offence(path, OffenceCode.UNREADABLE, f"this server may not look there ({reason(error)})")
 
 

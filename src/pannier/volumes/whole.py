@@ -9,6 +9,21 @@ from pannier.errors import SourceChanged
 from pannier.volumes.base import Source
 
 
+def read_all(source: Source, offset: int, length: int) -> bytes:
+    """Read a run of a file, asking again for what was not given; fewer bytes only where the file ends.
+
+    Raises:
+        SourceUnreadable: As ``Source.read``.
+    """
+    data = source.read(offset, length)
+    while data and len(data) < length:  # network file systems may give less than asked for
+        more = source.read(offset + len(data), length - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
 class Opener(Protocol):
     """What can open a file; every ``Folder`` can."""
 
@@ -33,12 +48,7 @@ class OpeningReader:
     def _read(self, source: bytes, identity: bytes, size: int, path: bytes) -> bytes:
         opened = self._folder.open(source, identity, path)
         try:
-            data = opened.read(0, size)
-            while len(data) < size:  # network file systems may give less than asked for
-                more = opened.read(len(data), size - len(data))
-                if not more:
-                    break
-                data += more
+            data = read_all(opened, 0, size)
             opened.check()
         finally:
             opened.close()
