@@ -13,8 +13,11 @@ from typing import Any
 import jwt
 import pytest
 
+from pannier.dto.ids import FolderId
+from pannier.volumes.hosts import Measure
+from pannier.volumes.posix import PosixVolume
 from tests.api.host import OWNER, Host, kind, new_id
-from tests.api.live import KEY, Answer
+from tests.api.live import KEY, Answer, live
 
 SCOPE = f"user:{OWNER}"
 PROBS = "https://api.backend.ai/probs/"
@@ -206,6 +209,28 @@ async def test_used_space_is_all_that_is_not_available(host: Host, tmp_path: Pat
     space = (await host.ask("GET", "/folder/fs-usage")).json
     after = looked()
     assert min(before, after) - slack <= space["used_bytes"] <= max(before, after) + slack
+
+
+class Endless(PosixVolume):
+    """A volume on which no count comes to its end in time."""
+
+    def measure(self, folder: FolderId, seconds: float) -> Measure | None:
+        assert seconds == 30
+        return super().measure(folder, -1.0)
+
+
+async def test_a_count_that_takes_too_long_is_minus_one(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    volume = Endless("m", tmp_path / "volume")
+    try:
+        async with live(tmp_path / "state", volume=volume) as it:
+            host = Host(it, tmp_path / "volume")
+            folder = await made(host)
+            usage = await host.ask("GET", "/folder/usage", vfid=folder)
+            assert (usage.status, usage.json) == (200, {"file_count": -1, "used_bytes": -1})
+            assert (await host.ask("GET", "/folder/used-bytes", vfid=folder)).json == {"used_bytes": -1}
+    finally:
+        volume.close()
 
 
 # ---------------------------------------------------------------- how upstream's manager takes it
