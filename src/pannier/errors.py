@@ -6,9 +6,11 @@
     ├── RequestRejected          the caller asked for something that cannot be had
     │   ├── InvalidRequest           a field of the request is wrong
     │   ├── MalformedRequest         the request does not have the form of this route
+    │   │   └── InvalidParameters    the same at the wire's older routes
     │   ├── UnreadableBody           the body is absent or not JSON
     │   ├── VolumeUnknown            no such volume is configured
     │   ├── FolderMissing            the virtual folder's directory is not there
+    │   ├── MountRefused             a folder, or a path in it, cannot be mounted
     │   ├── FolderExists             a virtual folder of that id is there already
     │   ├── QuotaScopeMissing        the quota scope's directory is not there
     │   ├── QuotaScopeExists         it is there already
@@ -87,6 +89,10 @@ class MalformedRequest(RequestRejected):
         self.fields = dict(fields)
 
 
+class InvalidParameters(MalformedRequest):
+    """The same at the wire's older routes, which have no error code for it."""
+
+
 class UnreadableBody(RequestRejected):
     """The body of the request is absent or not JSON."""
 
@@ -104,7 +110,14 @@ class FolderMissing(RequestRejected):
 
     def __init__(self, folder: str) -> None:
         super().__init__(f"virtual folder {folder} does not exist on this volume")
-        self.folder = folder
+
+
+class MountRefused(RequestRejected):
+    """A folder, or a ``subpath`` of it, cannot be mounted."""
+
+    def __init__(self, folder: str, subpath: str | None, reason: str) -> None:
+        super().__init__(reason)
+        self.folder, self.subpath = folder, subpath
 
 
 class FolderExists(RequestRejected):
@@ -112,7 +125,6 @@ class FolderExists(RequestRejected):
 
     def __init__(self, folder: str) -> None:
         super().__init__(f"virtual folder {folder} exists already")
-        self.folder = folder
 
 
 class QuotaScopeMissing(RequestRejected):
@@ -120,7 +132,6 @@ class QuotaScopeMissing(RequestRejected):
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"quota scope {scope} does not exist on this volume")
-        self.scope = scope
 
 
 class QuotaScopeExists(RequestRejected):
@@ -128,7 +139,6 @@ class QuotaScopeExists(RequestRejected):
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"quota scope {scope} exists already")
-        self.scope = scope
 
 
 class PathOutside(RequestRejected):
@@ -165,10 +175,9 @@ class TargetExists(RequestRejected):
 
 
 class OperationRefused(RequestRejected):
-    """The file system refuses what was asked of it, for a reason that the caller can change."""
+    """The file system refuses what was asked of it, by an errno (``number``) whose words are the ``reason``."""
 
     def __init__(self, reason: str, number: int, paths: Sequence[bytes]) -> None:
-        """``number`` is the ``errno``, ``reason`` its words."""
         super().__init__(f"{', '.join(show(path) for path in paths)}: {reason}")
         self.reason, self.number, self.paths = reason, number, tuple(paths)
 
@@ -233,7 +242,6 @@ class UploadChecksumMismatch(RequestRejected):
 
     def __init__(self, algorithm: str) -> None:
         super().__init__(f"the bytes have another {algorithm} than was said, and were dropped; send them again")
-        self.algorithm = algorithm
 
 
 class TaskMissing(RequestRejected):
@@ -241,7 +249,6 @@ class TaskMissing(RequestRejected):
 
     def __init__(self, task: str) -> None:
         super().__init__(f"no background task {task} is known; what ended long ago is forgotten")
-        self.task = task
 
 
 class SelectionRefused(RequestRejected):

@@ -23,6 +23,11 @@ async def test_volumes_are_listed(host: Host) -> None:
     assert answer.status == 200
     listed = {"name": "m", "backend": "vfs", "path": str(host.root), "fsprefix": ".", "capabilities": ["vfolder"]}
     assert answer.json == {"volumes": [listed]}
+    for body in (b"{}", b'{"volume": "m"}', b"nonsense"):
+        refused = await host.it.ask(
+            "GET", f"{host.it.listening.manager_url}/volumes", data=body, X_BackendAI_Storage_Auth_Token=SECRET
+        )
+        assert kind(refused) == (400, "storage/invalid-api-params")
 
 
 async def test_what_is_told_of_a_volume(host: Host) -> None:
@@ -43,7 +48,7 @@ async def test_what_is_told_of_a_volume(host: Host) -> None:
 @pytest.mark.parametrize("path", ["/volume/hwinfo", "/volume/performance-metric", "/folder/fs-usage"])
 async def test_a_volume_that_is_not_configured(host: Host, path: str) -> None:
     assert kind(await host.ask("GET", path, volume="other")) == (400, "storage/volume/invalid")
-    assert kind(await host.ask("GET", path, unknown=1)) == (400, "generic-bad-request")
+    assert kind(await host.ask("GET", path, unknown=1)) == (400, "storage/invalid-api-params")
 
 
 async def test_a_volume_that_is_on_no_host_says_so(tmp_path: Path) -> None:
@@ -90,11 +95,11 @@ async def test_many_folders_of_new_scopes_are_made_at_once(host: Host) -> None:
     ("body", "expected"),
     [
         ({"vfid": uuid.uuid4().hex}, (400, "storage/invalid-api-params")),
-        ({"vfid": "nonsense"}, (400, "generic-bad-request")),
-        ({"vfid": f"team:{OWNER}/{'0' * 32}"}, (400, "generic-bad-request")),
-        ({}, (400, "generic-bad-request")),
-        ({"vfid": f"user:{OWNER}/{'0' * 32}", "mode": 0o10000}, (400, "generic-bad-request")),
-        ({"vfid": f"user:{OWNER}/{'0' * 32}", "unknown": 1}, (400, "generic-bad-request")),
+        ({"vfid": "nonsense"}, (400, "storage/invalid-api-params")),
+        ({"vfid": f"team:{OWNER}/{'0' * 32}"}, (400, "storage/invalid-api-params")),
+        ({}, (400, "storage/invalid-api-params")),
+        ({"vfid": f"user:{OWNER}/{'0' * 32}", "mode": 0o10000}, (400, "storage/invalid-api-params")),
+        ({"vfid": f"user:{OWNER}/{'0' * 32}", "unknown": 1}, (400, "storage/invalid-api-params")),
         ({"vfid": f"user:{OWNER}/{'0' * 32}", "volume": "other"}, (400, "storage/volume/invalid")),
     ],
     ids=lambda value: None,
@@ -130,13 +135,11 @@ async def test_mount_looks_at_the_subpath(host: Host) -> None:
     assert (await host.ask("GET", "/folder/mount", vfid=folder, subpath="sub")).json == {
         "path": str(host.where(folder))
     }
-    for subpath, expected in (
-        ("nothing", (404, "storage/file-not-found")),
-        ("../x", (400, "storage/subpath/invalid")),
-        ("out", (400, "storage/subpath/invalid")),
-        ("/etc", (400, "storage/subpath/invalid")),
-    ):
-        assert kind(await host.ask("GET", "/folder/mount", vfid=folder, subpath=subpath)) == expected
+    for subpath in ("nothing", "../x", "out", "/etc"):
+        refused = await host.ask("GET", "/folder/mount", vfid=folder, subpath=subpath)
+        assert kind(refused) == (400, "mount-refused")
+        told = {key: refused.json.get(key) for key in ("msg", "vfid", "subpath", "error_code")}
+        assert told == {"msg": "Invalid subpath", "vfid": folder, "subpath": subpath, "error_code": None}
 
 
 async def test_what_a_folder_holds_is_counted(host: Host) -> None:
@@ -156,8 +159,13 @@ async def test_what_a_folder_holds_is_counted(host: Host) -> None:
 
 
 async def test_a_folder_that_is_not_there(host: Host) -> None:
-    for path in ("/folder/usage", "/folder/used-bytes", "/folder/mount"):
-        assert kind(await host.ask("GET", path, vfid=new_id())) == (404, "storage/vfolder/not-found")
+    folder = new_id()
+    for path in ("/folder/usage", "/folder/used-bytes"):
+        assert kind(await host.ask("GET", path, vfid=folder)) == (404, "storage/vfolder/not-found")
+    unmounted = await host.ask("GET", "/folder/mount", vfid=folder)  # the wire has 400 here, and no code
+    assert kind(unmounted) == (400, "mount-refused")
+    assert (unmounted.json["msg"], unmounted.json["vfid"]) == ("VFolder not found", folder)
+    assert not {"subpath", "error_code"} & set(unmounted.json)
 
 
 async def test_metadata_is_taken_and_nothing_is_done(host: Host) -> None:

@@ -52,7 +52,10 @@ async def test_the_client_listener_says_what_it_is_and_takes_no_query(tmp_path: 
         answer = await it.ask("GET", it.listening.client_url + "/")
         assert answer.json == {"status": "ok", "type": "client-facing", "storage-proxy": __version__}
         refused = await it.ask("GET", it.listening.client_url + "/?a=1&b=2")
-        assert (refused.status, refused.json["error_code"]) == (400, "api_parsing_invalid-parameters")
+        assert (refused.status, refused.json["type"]) == (
+            400,
+            "https://api.backend.ai/probs/storage/invalid-api-params",
+        )
         assert set(refused.json["data"]) == {"a", "b"}
 
 

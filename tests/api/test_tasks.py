@@ -250,7 +250,7 @@ async def test_what_is_not_cloned(host: Host) -> None:
         (new_id(), {"src_vfid": new_id()}, (404, "storage/vfolder/not-found")),
         (new_id(), {"src_volume": "other"}, (400, "storage/volume/invalid")),
         (uuid.uuid4().hex, {}, (400, "storage/invalid-api-params")),
-        ("nonsense", {}, (400, "generic-bad-request")),
+        ("nonsense", {}, (400, "storage/invalid-api-params")),
     ):
         assert kind(await clone(host, source, target, **more)) == expected
     across = await clone(host, source, new_id(), dst_volume="other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import threading
@@ -76,4 +77,39 @@ async def test_no_file_is_touched_by_the_event_loop(
     volume.close()
     elsewhere = {name for name, on_loop in counted if not on_loop}
     assert elsewhere >= {"open", "read", "fstat", "close", "scandir"}  # what is counted is what is used
+    assert {name: count for (name, on_loop), count in counted.items() if on_loop} == {}
+
+
+async def test_no_file_is_touched_by_the_event_loop_while_folders_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uploads, and what a manager does to files."""
+    root = tmp_path / "root"
+    root.mkdir()
+    fill(root)
+    volume = SingleFolderVolume("m", root, FOLDER)
+    async with live(tmp_path / "state", volume=volume) as it:
+
+        async def ask(operation: str, expected: int, **body: Any) -> Any:
+            answer = await it.manage(f"/folder/file/{operation}", {"volume": "m", "vfid": str(FOLDER), **body})
+            assert answer.status == expected, answer.json
+            return answer.json
+
+        with watched(monkeypatch) as counted:
+            for relpath, size in (("new/up.bin", 3_000_000), ("empty", 0)):
+                token = (await ask("upload", 200, relpath=relpath, size=size))["token"]
+                url = f"{it.listening.client_url}/upload?token={token}"
+                assert (await it.ask("HEAD", url)).status == 200
+                body = io.BytesIO(bytes(size))
+                assert (await it.ask("PATCH", url, data=body, Upload_Offset="0")).status == 204
+            await ask("mkdir", 200, relpath=["a/b", "c"])
+            await ask("rename", 204, relpath="c", new_name="d")
+            await ask("move", 204, src_relpath="new/up.bin", dst_relpath="a/b")
+            await ask("list", 200, relpath=".")
+            await ask("delete", 200, relpaths=["a", "empty"], recursive=True)
+            token = (await ask("download", 200, relpath="large.bin"))["token"]
+            assert (await it.ask("GET", f"{it.listening.client_url}/download?token={token}")).status == 200
+    volume.close()
+    elsewhere = {name for name, on_loop in counted if not on_loop}
+    assert elsewhere >= {"open", "mkdir", "rename", "fsync", "unlink", "scandir"}
     assert {name: count for (name, on_loop), count in counted.items() if on_loop} == {}

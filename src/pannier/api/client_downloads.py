@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict
-
 from pannier.api.answering import CACHE_CONTROL, Resource, answer_conditional
 from pannier.api.client_archives import ArchiveResource
 from pannier.api.handlers import Answered, QueryParam, api_handler
 from pannier.api.requests import Context
 from pannier.api.routes import Reply, Route
 from pannier.api.streaming import Streaming
+from pannier.dto.folders import WireRequest
 from pannier.dto.paths import VolumePath
 from pannier.errors import (
     Busy,
@@ -50,10 +49,8 @@ _REFUSALS = (
 )
 
 
-class DownloadQuery(BaseModel):
+class DownloadQuery(WireRequest):
     """The query of ``/download``; other keys are refused."""
-
-    model_config = ConfigDict(extra="forbid")
 
     token: str
     dst_dir: VolumePath | None = None

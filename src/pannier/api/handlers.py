@@ -24,8 +24,9 @@ from pydantic import BaseModel, ValidationError
 
 from pannier.api.problems import Answer, respond
 from pannier.api.requests import Context
+from pannier.dto.folders import WireRequest
 from pannier.dto.json import dumps
-from pannier.errors import LimitExceeded, MalformedRequest, UnreadableBody
+from pannier.errors import InvalidParameters, LimitExceeded, MalformedRequest, UnreadableBody
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -82,6 +83,11 @@ class ApiStreamResponse(typing.Protocol):
 
     async def send(self, context: Context) -> web.StreamResponse:
         """Send it and return what was sent; a failure after the first byte breaks the connection visibly."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoBody:
+    """A parameter of the handler of a route that takes no body: one is refused."""
 
 
 Answered = ApiResponse | ApiStreamResponse | Answer
@@ -142,18 +148,30 @@ def _parameters(method: Method) -> dict[str, tuple[type, type[BaseModel] | None]
     for name in list(inspect.signature(method).parameters)[1:]:
         hint = hints[name]
         kind = typing.get_origin(hint) or hint
-        if kind is not Context and kind not in _PARSERS:
+        if kind not in (Context, NoBody) and kind not in _PARSERS:
             raise TypeError(f"{method.__qualname__}: parameter {name} is not of a kind that is parsed")
         parameters[name] = kind, (typing.get_args(hint) or (None,))[0]
     return parameters
 
 
 def _parser(kind: type, model: type[BaseModel] | None) -> Parser:
-    return _context if kind is Context else functools.partial(_PARSERS[kind], model)
+    if kind is Context:
+        return _context
+    return _no_body if kind is NoBody else functools.partial(_PARSERS[kind], model)
 
 
 async def _context(context: Context, limit: BodyLimit) -> Context:
     return context
+
+
+async def _no_body(context: Context, limit: BodyLimit) -> NoBody:
+    try:
+        async for data in context.request.content.iter_any():
+            if data:
+                raise InvalidParameters({"body": "this route takes none; leave it out"})
+    except web.RequestPayloadError:
+        raise UnreadableBody("the body is not encoded as its headers say") from None
+    return NoBody()
 
 
 async def _body(model: type[ModelT], context: Context, limit: BodyLimit) -> BodyParam[ModelT]:
@@ -209,7 +227,7 @@ def _validate(model: type[ModelT], document: object) -> ModelT:
             ".".join(str(part) for part in problem["loc"]) or "body": problem["msg"]
             for problem in error.errors(include_url=False, include_input=False, include_context=False)[:100]
         }
-        raise MalformedRequest(fields) from None
+        raise (InvalidParameters if issubclass(model, WireRequest) else MalformedRequest)(fields) from None
 
 
 def _respond(answered: ApiResponse) -> web.Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pannier.api.handlers import Answered, ApiResponse, BodyParam, api_handler
+from pannier.api.handlers import Answered, ApiResponse, BodyParam, NoBody, api_handler
 from pannier.api.routes import Route
 from pannier.dto.folders import (
     CreateFolderRequest,
@@ -19,13 +19,12 @@ from pannier.dto.folders import (
 )
 from pannier.dto.volumes import HardwareReply, MetricReply, SpaceReply, VolumesReply
 from pannier.errors import (
-    FileMissing,
     FolderExists,
     FolderMissing,
     InvalidRequest,
+    MountRefused,
     OperationRefused,
     OperationUnsupported,
-    PathOutside,
     QuotaScopeMissing,
     StorageFull,
     VolumeUnknown,
@@ -51,7 +50,7 @@ class ManagerFolders:
             Route("GET", "/volume/performance-metric", self.metric, {200: MetricReply}, _VOLUME),
             Route("GET", "/folder/fs-usage", self.space, {200: SpaceReply}, _VOLUME),
             Route("POST", "/folder/create", self.create, {204: None}, _CREATE),
-            Route("GET", "/folder/mount", self.mount, {200: MountReply}, (*_FOLDER, PathOutside, FileMissing)),
+            Route("GET", "/folder/mount", self.mount, {200: MountReply}, (*_VOLUME, MountRefused)),
             Route("GET", "/folder/usage", self.usage, {200: UsageReply}, _FOLDER),
             Route("GET", "/folder/used-bytes", self.used_bytes, {200: UsedBytesReply}, _FOLDER),
             Route("GET", "/folder/metadata", self.metadata, metadata, (VolumeUnknown,)),
@@ -59,7 +58,7 @@ class ManagerFolders:
         ]
 
     @api_handler
-    async def volumes(self) -> Answered:
+    async def volumes(self, body: NoBody) -> Answered:
         """``GET /volumes``: the volumes of this host."""
         return ApiResponse(self._folders.volumes())
 

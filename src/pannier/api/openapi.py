@@ -20,6 +20,7 @@ from pannier.api.handlers import (
     ApiDocument,
     BodyParam,
     HeaderParam,
+    NoBody,
     PathParam,
     QueryParam,
     api_handler,
@@ -28,10 +29,12 @@ from pannier.api.handlers import (
 from pannier.api.middlewares import MANAGER_SECRET_HEADER
 from pannier.api.problems import CONTENT_TYPE, kind_of, statuses_of
 from pannier.api.routes import Content, Group, Route
+from pannier.dto.folders import WireRequest
 from pannier.dto.problems import Problem
 from pannier.errors import (
     Draining,
     HeadTooLarge,
+    InvalidParameters,
     LimitExceeded,
     MalformedRequest,
     ManagerForbidden,
@@ -366,7 +369,7 @@ def _problems(face: Face, route: Route) -> dict[int, list[str]]:
     own = [row for error in route.errors for row in statuses_of(error)]
     common = [(kind_of(error).status, kind_of(error)) for error in _everywhere(face, route)]
     for status, kind in (*own, *common):
-        code = f" (`{kind.error_code}`)" if status == kind.status else ""
+        code = f" (`{kind.error_code}`)" if kind.error_code and status == kind.status else ""
         told.setdefault(status, {})[kind.title + code] = None
     further = dict(_CONDITIONAL_PROBLEMS if 206 in route.replies else {}) | dict(route.problems)
     for status, reason in further.items():
@@ -377,6 +380,8 @@ def _problems(face: Face, route: Route) -> dict[int, list[str]]:
 
 def _everywhere(face: Face, route: Route) -> Iterator[type[PannierError]]:
     parameters = parameters_of(route.handler).values()
+    if any(kind is NoBody or (model is not None and issubclass(model, WireRequest)) for kind, model in parameters):
+        yield InvalidParameters
     yield MalformedRequest  # also what cannot be read as HTTP
     yield HeadTooLarge
     yield TooSlow

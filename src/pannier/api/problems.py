@@ -25,11 +25,15 @@ VOLUME_PROBLEM_RETRY = 5
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one class of errors is told: type (a tail without a slash is ours), status, the wire's code, a title."""
+    """How one class of errors is told: type (a tail without a slash is ours), status, the wire's code, a title.
+
+    Without a code (or with one of the domain ``vfolder``) the wire's manager tells its user what was wrong; any other
+    domain is our failure to it.
+    """
 
     tail: str
     status: int
-    error_code: str
+    error_code: str | None
     title: str
     members: Callable[[Any], Mapping[str, Any]] = lambda error: {}
     """Members of its own that the problem carries."""
@@ -60,6 +64,12 @@ def _refusal(error: errors.SelectionRefused) -> Mapping[str, Any]:
     }
 
 
+def _mount(error: errors.MountRefused) -> Mapping[str, Any]:
+    if error.subpath is None:
+        return {"msg": "VFolder not found", "vfid": error.folder}
+    return {"msg": "Invalid subpath", "vfid": error.folder, "subpath": error.subpath}
+
+
 def _path(error: errors.PathOutside | errors.FileMissing | errors.NotAFile | errors.TargetExists) -> Mapping[str, Any]:
     return {"paths": (to_text(error.path),)}
 
@@ -79,6 +89,13 @@ KINDS: dict[type[PannierError], Kind] = {
         "The request does not have the form of this route.",
         lambda error: {"data": error.fields},
     ),
+    errors.InvalidParameters: Kind(
+        "storage/invalid-api-params",
+        400,
+        None,
+        "A value does not have the form that this route takes.",
+        lambda error: {"data": error.fields},
+    ),
     errors.UnreadableBody: Kind(
         "generic-bad-request", 400, "api_parsing_bad-request", "The body is absent or not JSON."
     ),
@@ -91,6 +108,13 @@ KINDS: dict[type[PannierError], Kind] = {
     ),
     errors.FolderMissing: Kind(
         "storage/vfolder/not-found", 404, "vfolder_read_not-found", "There is no such virtual folder."
+    ),
+    errors.MountRefused: Kind(
+        "mount-refused",
+        400,
+        None,
+        "The folder cannot be mounted.",
+        _mount,
     ),
     errors.FolderExists: Kind(
         "storage/vfolder/already-exists", 409, "vfolder_create_already-exists", "The virtual folder exists already."

@@ -6,19 +6,18 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from pannier import __version__
 from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
 from pannier.api.middlewares import Drain
 from pannier.api.routes import Route
+from pannier.dto.folders import WireRequest
 from pannier.services.readiness import Finding, Readiness
 
 
-class NoQuery(BaseModel):
+class NoQuery(WireRequest):
     """The query of a route that takes none."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Status(BaseModel):

@@ -15,7 +15,7 @@ FOLDER_MODE = 0o775
 
 
 class WireRequest(BaseModel):
-    """A body of the wire's older routes: an unknown key is an error there."""
+    """What the wire's older routes take, as body or query: an unknown key is an error there, told without a code."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

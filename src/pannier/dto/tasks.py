@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from pannier.dto.archives import VolumeName
-from pannier.dto.folders import FolderRequest
+from pannier.dto.folders import FolderRequest, WireRequest
 from pannier.dto.ids import FolderId
 from pannier.dto.paths import VolumePath
 from pannier.dto.problems import Prose
@@ -27,7 +27,7 @@ class DeleteFolderRequest(FolderRequest):
     """``POST /folder/delete``."""
 
 
-class CloneFolderRequest(BaseModel):
+class CloneFolderRequest(WireRequest):
     """``POST /folder/clone``; whatever else a manager sends is ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)

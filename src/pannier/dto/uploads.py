@@ -17,7 +17,7 @@ from pydantic import (
 
 from pannier.dto.archives import VolumeName
 from pannier.dto.claims import LAST_EXPIRY
-from pannier.dto.folders import FolderRequest
+from pannier.dto.folders import FolderRequest, WireRequest
 from pannier.dto.ids import FolderId
 from pannier.dto.paths import VolumePath
 
@@ -105,8 +105,10 @@ class UploadTokenData(BaseModel):
         return {key: value for key, value in write(self).items() if value is not None}
 
 
-class UploadQuery(BaseModel):
-    """The query of ``/upload``."""
+class UploadQuery(WireRequest):
+    """The query of ``/upload``; other keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     token: str
     dst_dir: VolumePath | None = None

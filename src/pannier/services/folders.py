@@ -19,7 +19,9 @@ from pannier.dto.folders import (
 from pannier.dto.volumes import Metric, MetricReply, SpaceReply, VolumeInfo, VolumesReply
 from pannier.errors import (
     FileMissing,
+    FolderMissing,
     InvalidRequest,
+    MountRefused,
     OperationUnsupported,
     PathOutside,
     QuotaScopeExists,
@@ -118,11 +120,16 @@ class Folders:
         """Tell where a folder is on the host; its ``subpath`` has to be there.
 
         Raises:
-            PathOutside, FileMissing: Of the subpath.
-            FolderMissing, VolumeUnknown, OperationUnsupported, VolumeFailed: As they say.
+            MountRefused: There is no such folder, or no such path in it.
+            VolumeUnknown, OperationUnsupported, VolumeFailed: As they say.
         """
-        place, subpath = self._places.place(request.volume, request.vfid), inside(request.subpath)
-        return MountReply(path=await self._workers.run(_mount, place, subpath))
+        place = self._places.place(request.volume, request.vfid)
+        try:
+            return MountReply(path=await self._workers.run(_mount, place, inside(request.subpath)))
+        except FolderMissing as error:
+            raise MountRefused(str(request.vfid), None, str(error)) from error
+        except (PathOutside, FileMissing) as error:
+            raise MountRefused(str(request.vfid), request.subpath, str(error)) from error
 
     async def usage(self, request: FolderRequest) -> UsageReply:
         """Count what is in a folder, and the bytes of its files.
