@@ -28,6 +28,10 @@
     │   │   └── UploadLeaseLost          its writer was silent for too long
     │   ├── UploadChecksumMismatch   bytes came that are not those of their checksum
     │   ├── TaskMissing              no such background task is known
+    │   ├── SessionMissing           no such session is known
+    │   ├── SessionEnded             a valid token that opens nothing any more
+    │   │   ├── SessionRevoked           somebody took it back
+    │   │   └── SessionSpent             it was for one download, which was taken
     │   ├── SelectionRefused         some selected entries cannot be part of an archive
     │   ├── LimitExceeded            a configured limit would be passed
     │   │   └── Busy                     the same, but it goes away by itself
@@ -54,51 +58,10 @@ token, a secret or an absolute path of the server.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
-
-def show(path: bytes) -> str:
-    """Return a path as text that is safe to print: quoted, undecodable bytes and controls escaped."""
-    text = path.decode("utf-8", "backslashreplace")
-    return repr(text) if text.isprintable() and "'" not in text else ascii(text)
-
-
-class OffenceCode(StrEnum):
-    """Why an entry cannot be part of an archive."""
-
-    OUTSIDE = "outside"
-    """The path leaves the folder (``..`` or absolute)."""
-    UNSAFE_PATH = "unsafe-path"
-    """The path is empty or holds NUL or a line break."""
-    LINK_OUTSIDE = "link-outside"
-    """A symbolic link is absolute or leads out of the folder."""
-    LINK_DANGLING = "link-dangling"
-    """A symbolic link leads to nothing."""
-    LINK_LOOP = "link-loop"
-    """Symbolic links lead in a circle."""
-    LINK_REFUSED = "link-refused"
-    """The token's link policy allows no link here."""
-    SPECIAL = "special-file"
-    """A socket, FIFO or device."""
-    NAME_TOO_LONG = "name-too-long"
-    """The entry name does not fit a ZIP record (65,535 bytes)."""
-    MISSING = "missing"
-    """Nothing is there."""
-    UNREADABLE = "unreadable"
-    """The server may not read it."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Offence:
-    """One entry that cannot be part of an archive, and why; ``path`` is relative to the folder."""
-
-    path: bytes
-    code: OffenceCode
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{show(self.path)}: {self.detail}"
+from pannier.offences import Offence as Offence
+from pannier.offences import OffenceCode as OffenceCode
+from pannier.offences import show as show
 
 
 class PannierError(Exception):
@@ -280,6 +243,32 @@ class TaskMissing(RequestRejected):
     def __init__(self, task: str) -> None:
         super().__init__(f"no background task {task} is known; what ended long ago is forgotten")
         self.task = task
+
+
+class SessionMissing(RequestRejected):
+    """No session of that id is known."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"no session {session} is known; what expired is forgotten after some time")
+        self.session = session
+
+
+class SessionEnded(RequestRejected):
+    """A token is valid, but its session is over, before its time."""
+
+
+class SessionRevoked(SessionEnded):
+    """A session was revoked."""
+
+    def __init__(self) -> None:
+        super().__init__("this link was revoked; ask for a new one")
+
+
+class SessionSpent(SessionEnded):
+    """A session was for a single download, and that was taken."""
+
+    def __init__(self, why: str = "it was downloaded") -> None:
+        super().__init__(f"this link was for a single download, and {why}; ask for a new one")
 
 
 class SelectionRefused(RequestRejected):

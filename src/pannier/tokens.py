@@ -65,8 +65,12 @@ class PydanticJWT:
         """Sign a model's claims, under their wire names."""
         return jwt.encode(model.model_dump(by_alias=True), self._secret, algorithm=self._algorithms[0])
 
-    def validate(self, token: str | bytes, model: type[ModelT]) -> ModelT:
+    def validate(
+        self, token: str | bytes, model: type[ModelT], *, grace: Callable[[ModelT], float] | None = None
+    ) -> ModelT:
         """Return a token's claims as a model.
+
+        ``grace`` says for how many seconds claims hold beyond their ``exp``; none do unless it is given.
 
         Raises:
             TokenUndecodable: It is no JWT, or not written as exactly one (RFC 7515 section 2 knows one spelling).
@@ -75,11 +79,30 @@ class PydanticJWT:
             TokenClaimsInvalid: ``exp`` is missing or no number, ``nbf`` lies ahead, or the model refuses the claims.
         """
         claims = self._verified(_compact(token))
-        self._check_times(claims)
+        try:
+            self._check_times(claims)
+        except TokenExpired as expired:
+            held = self._held_beyond(claims, model, grace)
+            if held is None:
+                raise expired from None
+            return held
         try:
             return model.model_validate(claims)
         except ValidationError as error:
             raise TokenClaimsInvalid(_reasons(error)) from None
+
+    def _held_beyond(
+        self, claims: dict[str, Any], model: type[ModelT], grace: Callable[[ModelT], float] | None
+    ) -> ModelT | None:
+        """Return claims that have expired and hold all the same, for a while; None where they do not."""
+        if grace is None:
+            return None
+        try:
+            held = model.model_validate(claims)
+        except ValidationError:
+            return None
+        self._check_times({**claims, "exp": claims["exp"] + grace(held)})
+        return held
 
     def _verified(self, token: str) -> dict[str, Any]:
         try:

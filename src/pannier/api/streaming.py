@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
@@ -9,11 +10,16 @@ import structlog
 from aiohttp import web
 
 from pannier import metrics
+from pannier.api.acknowledged import Acknowledged
 from pannier.api.admission import Admission, Admitted
-from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TransportOutlet
+from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TalliedOutlet, TransportOutlet
+from pannier.api.problems import kind_of
 from pannier.api.requests import DELIVERY, Context, Delivery
-from pannier.errors import PannierError, SourceChanged
+from pannier.errors import PannierError, SessionEnded, SessionRevoked, SourceChanged
+from pannier.services.tallies import Tally
+from pannier.state.sessions import Broken
 from pannier.streams.base import FileSpan, StreamReader
+from pannier.streams.pacing import Pace
 from pannier.streams.workers import Workers
 from pannier.window import Window
 
@@ -52,11 +58,17 @@ class Streaming:
                 admitted.leave()
             raise
 
-    async def outlet(self, request: web.BaseRequest, response: web.StreamResponse) -> Outlet:
+    async def outlet(self, request: web.BaseRequest, response: web.StreamResponse, tally: Tally | None) -> Outlet:
         """Return the fastest way out that there is; the headers have been written. Chunks are framed by aiohttp."""
         taken = None if response.chunked else await SocketOutlet.take(request, self.workers)
         outlet: Outlet = taken or TransportOutlet(response, self.workers)
-        return PacedOutlet(outlet, self.rate) if self.rate else outlet
+        if self.rate:
+            outlet = PacedOutlet(outlet, Pace(self.rate))
+        if tally is None:
+            return outlet
+        if tally.live.pace is not None:
+            outlet = PacedOutlet(outlet, tally.live.pace)
+        return TalliedOutlet(outlet, tally)
 
 
 class Stream:
@@ -87,7 +99,7 @@ class Stream:
 class StreamResponse:
     """An ``ApiStreamResponse``: ``length`` bytes of a stream; in chunks, where it is None (RFC 9112 section 7.1).
 
-    Without a stream, only the headers: the answer to HEAD.
+    Without a stream, only the headers: the answer to HEAD. ``tally`` accounts for what is delivered.
     """
 
     stream: Stream | None
@@ -95,6 +107,7 @@ class StreamResponse:
     length: int | None
     headers: Mapping[str, str]
     streaming: Streaming
+    tally: Tally | None = None
 
     async def send(self, context: Context) -> web.StreamResponse:
         request = context.request
@@ -107,12 +120,17 @@ class StreamResponse:
             await response.prepare(request)
             await response.write_eof()
             return response
-        sent = 0
+        sent, whole = 0, False
+        tally = self.tally
         outlet: Outlet | None = None
+        acknowledged: Acknowledged | None = None
         context.request[DELIVERY] = delivery = Delivery(self.status)
         try:
             await response.prepare(request)
-            outlet = await self.streaming.outlet(request, response)
+            if tally is not None:
+                acknowledged = Acknowledged.of(request)
+                tally.attach(acknowledged)
+            outlet = await self.streaming.outlet(request, response, tally)
             while (item := await self.stream.next()) is not None:
                 if isinstance(item, FileSpan):
                     sent += await outlet.copy(item)
@@ -123,32 +141,51 @@ class StreamResponse:
             if self.length is not None and sent != self.length:
                 raise AssertionError(f"{sent} bytes were given of {self.length} promised")
             await response.write_eof()
+            whole = True
         except ConnectionError:
             metrics.ABORTS.labels("client_left").inc()
             _log.info("client left", request=context.id, sent=sent, length=self.length)
-        except BaseException as error:
+        except BaseException as raised:
+            error = raised if tally is None else tally.why(raised)
             # Whatever it was: what was sent must not look whole. The headers said how much would come,
             # or that a last chunk would: without it, a body in chunks is incomplete (RFC 9112 section 8).
             metrics.ABORTS.labels(_cause(error, request)).inc()
+            if isinstance(error, SessionEnded) and acknowledged is not None:
+                acknowledged.reset()
             if request.transport is not None:
                 request.transport.abort()
             if not isinstance(error, Exception):
                 raise
+            if tally is not None and not isinstance(error, SessionEnded):
+                tally.stop(_broken(error, tally.window.start + sent))
             if isinstance(error, PannierError):
                 _log.warning("download broken off", request=context.id, sent=sent, length=self.length, cause=str(error))
             else:
-                _log.exception("download broken off", request=context.id, sent=sent, length=self.length)
+                _log.error("download broken off", request=context.id, sent=sent, length=self.length, exc_info=error)
         finally:
+            if tally is not None and not whole:
+                tally.stop()
             try:
                 await self.stream.close()
             finally:
                 if outlet is not None:
                     outlet.close()
+        if tally is not None and whole:
+            await tally.finish()
         return response
+
+
+def _broken(error: Exception, offset: int) -> Broken:
+    """Return what a session remembers of a stream that the server broke off."""
+    if not isinstance(error, PannierError):
+        error = PannierError("something broke on the server")
+    return Broken(time.time(), kind_of(type(error)).tail, str(error), getattr(error, "path", None), offset)
 
 
 def _cause(error: BaseException, request: web.BaseRequest) -> str:
     """Why a stream ended early, in the words of ``metrics.ABORTS``."""
+    if isinstance(error, SessionEnded):
+        return "revoked" if isinstance(error, SessionRevoked) else "spent"
     if isinstance(error, SourceChanged):
         return "source_changed"
     if isinstance(error, PannierError):
