@@ -129,12 +129,8 @@ class TalliedOutlet:
         view = memoryview(data)
         for at in range(0, len(data), _PIECE):
             part = view[at : at + _PIECE]
-            try:
+            with tally.offering(len(part)):
                 await self._outlet.write(bytes(part))
-            except BaseException:
-                tally.live.charge(len(part))  # some of it may have left
-                raise
-            tally.took(len(part))
             await tally.room()
 
     async def copy(self, span: FileSpan) -> int:

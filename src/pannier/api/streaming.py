@@ -62,13 +62,11 @@ class Streaming:
         """Return the fastest way out that there is; the headers have been written. Chunks are framed by aiohttp."""
         taken = None if response.chunked else await SocketOutlet.take(request, self.workers)
         outlet: Outlet = taken or TransportOutlet(response, self.workers)
-        if self.rate:
-            outlet = PacedOutlet(outlet, Pace(self.rate))
-        if tally is None:
-            return outlet
-        if tally.live.pace is not None:
-            outlet = PacedOutlet(outlet, tally.live.pace)
-        return TalliedOutlet(outlet, tally)
+        if tally is not None:
+            outlet = TalliedOutlet(outlet, tally)
+            if tally.live.pace is not None:
+                outlet = PacedOutlet(outlet, tally.live.pace)
+        return PacedOutlet(outlet, Pace(self.rate)) if self.rate else outlet
 
 
 class Stream:

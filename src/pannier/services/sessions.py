@@ -28,6 +28,8 @@ RESUMES = 600.0
 _EVERY = 1.0
 _LOST = "what it delivered is no longer known here"
 _MOST_KNOWN = 10_000
+_SETTLING = 1.0
+"""Seconds that a request waits for what a client has not acknowledged of another one to the same single download."""
 _BATCH = 200
 """Sessions that are looked up at once."""
 
@@ -252,6 +254,8 @@ class Sessions:
     async def _write_one(self, key: bytes) -> None:
         live = self._live.get(key)
         if live is not None:
+            if live.session.one_time:  # whether it is spent depends on its last bytes
+                await live.settled(_SETTLING)
             for tally in list(live.tallies):
                 tally.reckon()
             await self.write([live])

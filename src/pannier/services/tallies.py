@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
@@ -60,7 +61,11 @@ class Keeper(Protocol):
 
 
 class Live:
-    """A session that is in use by this process, with what is not written of it yet. Belongs to the event loop."""
+    """A session that is in use by this process, with what is not written of it yet. Belongs to the event loop.
+
+    Attributes:
+        tallies: Of the streams that are not accounted for to their end.
+    """
 
     def __init__(self, session: Session, pace: Pace | None) -> None:
         self.session, self.pace = session, pace
@@ -85,6 +90,12 @@ class Live:
         self._unwritten = self._unwritten.add(Account(tally.archive, tally.length).deliver(window))
         if self.session.one_time and account.archive == tally.archive and not account.allows(window):
             tally.cut(SessionSpent("more was taken than a single download needs"))
+
+    async def settled(self, seconds: float) -> None:
+        """Wait, for so long at most, for streams whose last byte has left, or leaves now."""
+        until = time.monotonic() + seconds
+        while any(tally.ending for tally in self.tallies) and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(_POLL)
 
     def charge(self, length: int) -> None:
         """Take note of bytes that may have been delivered, nobody knows which."""
@@ -135,7 +146,7 @@ class Tally:
     def __init__(self, live: Live, archive: str, length: int | None, window: Window, keeper: Keeper) -> None:
         self.live, self.archive, self.length, self.window, self._keeper = live, archive, length, window, keeper
         self.broken_by: PannierError | None = None
-        self._taken = self._reckoned = 0
+        self._taken = self._reckoned = self._offered = 0
         self._acknowledgements: Acknowledgements | None = None
         self._sender: asyncio.Task[object] | None = None
         live.tallies.add(self)
@@ -165,6 +176,25 @@ class Tally:
     def took(self, length: int) -> None:
         """Count bytes that left."""
         self._taken += length
+
+    @contextmanager
+    def offering(self, length: int) -> Iterator[None]:
+        """Count bytes that leave in this block; if it fails, some of them may have left, and nobody knows how many."""
+        self._offered = length
+        try:
+            yield
+        except BaseException:
+            self.live.charge(length)
+            raise
+        else:
+            self._taken += length
+        finally:
+            self._offered = 0
+
+    @property
+    def ending(self) -> bool:
+        """Whether its last byte has left, or is about to."""
+        return self._taken + self._offered >= self.window.length
 
     def reckon(self) -> None:
         """Account for what was acknowledged since the last time."""
