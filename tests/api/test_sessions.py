@@ -17,6 +17,7 @@ import jwt
 import pytest
 
 from tests.api.live import FOLDER, KEY, MINT, SECRET, Answer, Live, gist, live
+from tests.cli.commands import certificate
 
 CHANCE = random.Random(5)
 REVOKED, SPENT, EXPIRED = "410 session-revoked", "410 session-spent", "401 //api.backend.ai/probs/jwt-expired"
@@ -423,6 +424,38 @@ async def test_a_large_selection_may_be_for_a_single_download(tmp_path: Path) ->
         token, _ = await minted(it, *names, one_time=True)
         assert set(jwt.decode(token, options={"verify_signature": False})["pannier"]) == {"v", "selection", "one_time"}
         assert [(await it.get(token)).status for _ in range(2)] == [200, 410]
+
+
+@pytest.mark.parametrize("format", ["zip", "tar"])
+async def test_over_tls_it_is_counted_as_well(tmp_path: Path, format: str) -> None:
+    cert, key = certificate(tmp_path)
+    client = {"ssl_enabled": True, "ssl_cert": cert, "ssl_privkey": key}
+    async with live(tmp_path / "state", api={"client": client}) as it:
+        it.write("big", CHANCE.randbytes(BIG))
+        token, session = await minted(it, one_time=True, format=format)
+        async with aiohttp.TCPConnector(ssl=False) as connector, aiohttp.ClientSession(connector=connector) as https:
+            async with https.get(it.url(token)) as response:
+                size = len(await response.read())
+            now = await until(it, session, state="spent")
+            assert now["delivered"] == {"bytes": size, "total": size, "ranges": [[0, size]]}
+            async with https.get(it.url(token)) as response:
+                assert response.status == 410
+
+
+async def test_who_never_reads_has_not_spent_it(tmp_path: Path) -> None:
+    """What lies in the sockets of both ends is little beside the archive, and known to be there."""
+    async with live(tmp_path) as it:
+        it.write("big", bytes(60_000_000))
+        token, session = await minted(it, one_time=True)
+        for _ in range(3):
+            async with it.session.get(it.url(token)) as response:
+                await response.content.readany()
+                response.close()
+        now = await told(it, session)
+        assert now["state"] == "active"
+        assert 0 < now["delivered"]["bytes"] < 60_000_000
+        assert len((await it.get(token)).body) > 60_000_000
+        assert (await told(it, session))["state"] == "spent"
 
 
 # ---------------------------------------------------------------- a rate, an end, and a grace

@@ -11,11 +11,12 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from pannier import metrics
+from pannier.accounts import Account
 from pannier.dto.ids import FolderId
 from pannier.errors import SessionMissing, SessionRevoked, SessionSpent, StateUnavailable, TokenExpired
 from pannier.services.tallies import Live, Tally
@@ -28,6 +29,7 @@ RESUMES = 600.0
 _EVERY = 1.0
 _LOST = "what it delivered is no longer known here"
 _MOST_KNOWN = 10_000
+_NOTHING = Account()
 _SETTLING = 1.0
 """Seconds that a request waits for what a client has not acknowledged of another one to the same single download."""
 _BATCH = 200
@@ -235,13 +237,15 @@ class Sessions:
 
     def _stands(self, session: Session) -> None:
         """Take note of how a session stands in the database."""
-        self._known[session.key] = session
+        self._known[session.key] = replace(session, account=_NOTHING)
         self._known.move_to_end(session.key)
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)
         live = self._live.get(session.key)
-        if live is not None and session.revoked is not None:
-            live.cut(SessionRevoked())
+        if live is not None:
+            live.session = session  # what other processes have delivered counts too
+            if session.revoked is not None:
+                live.cut(SessionRevoked())
 
     async def _settle(self, tally: Tally) -> None:
         await tally.settle()
@@ -290,6 +294,7 @@ class Sessions:
 
     async def _look_after(self) -> None:
         """Look after the sessions that are in use, as long as there are any."""
+        away = False
         while self._live or self._paces:
             await asyncio.sleep(self._every)
             try:
@@ -300,8 +305,11 @@ class Sessions:
                 others = [key for key, live in self._live.items() if not live.changed]
                 await self.write(changed)
                 await self._look_again(others)
+                away = False
             except StateUnavailable as error:
-                _log.warning("what was delivered is not written yet", reason=str(error))
+                if not away:
+                    _log.warning("what was delivered is not written yet", reason=str(error))
+                away = True
             for key, live in list(self._live.items()):
                 if not live.tallies and not live.changed and not live.unwritten:
                     del self._live[key]

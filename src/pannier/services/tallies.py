@@ -157,8 +157,15 @@ class Tally:
         return self.live.session.one_time
 
     def attach(self, acknowledgements: Acknowledgements | None) -> None:
-        """Begin to send, from this task, over a connection; None: nobody can tell what is acknowledged."""
-        self._acknowledgements, self._sender = acknowledgements, asyncio.current_task()
+        """Begin to send, from this task, over a connection; None: nobody can tell what is acknowledged.
+
+        Raises:
+            SessionEnded: It was cut already.
+        """
+        self._acknowledgements = acknowledgements
+        if self.broken_by is not None:
+            raise self.broken_by
+        self._sender = asyncio.current_task()
 
     def count(self, span: FileSpan) -> FileSpan:
         """Return a span that is counted as it leaves."""
