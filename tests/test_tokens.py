@@ -338,3 +338,32 @@ def test_a_session_is_named_by_jti_or_else_by_the_digest_of_the_token() -> None:
 def test_no_jti_can_pose_as_a_digest(token: str, jti: str) -> None:
     assert session_of(token, jti) != session_of(token, None)
     assert session_of(token, session_of(token, None)) != session_of(token, None)
+
+
+# ---------------------------------------------------------------- a grace
+
+
+@pytest.mark.parametrize(
+    ("ago", "grace", "held"), [(-1, 0, True), (0, 0, False), (0, 1, True), (59, 60, True), (60, 60, False)]
+)
+def test_claims_may_hold_for_a_while_after_their_end(ago: int, grace: int, held: bool) -> None:
+    token = signed(json.dumps(CLAIMS | {"exp": NOW - ago, "pannier": {"v": 1, "resume_grace": grace}}).encode())
+    if held:
+        assert TOKENS.validate(token, ArchiveDownloadTokenData, grace=lambda it: it.terms.resume_grace).exp == NOW - ago
+    else:
+        with pytest.raises(TokenExpired):
+            TOKENS.validate(token, ArchiveDownloadTokenData, grace=lambda it: it.terms.resume_grace)
+
+
+@pytest.mark.parametrize("change", [{"nbf": NOW + 5}, {"files": []}, {"pannier": {"v": 1, "later": 1}}], ids=str)
+def test_after_their_end_claims_that_are_wrong_have_expired(change: dict[str, Any]) -> None:
+    """Or do not hold yet: no grace makes them good."""
+    token = signed(json.dumps(CLAIMS | {"exp": NOW - 5} | change).encode())
+    with pytest.raises((TokenExpired, TokenClaimsInvalid)):
+        TOKENS.validate(token, ArchiveDownloadTokenData, grace=lambda _: 60)
+
+
+def test_a_grace_makes_no_forged_token_good() -> None:
+    token = signed(json.dumps(CLAIMS | {"exp": NOW - 5}).encode(), secret=SECRET + "x")
+    with pytest.raises(TokenForged):
+        TOKENS.validate(token, ArchiveDownloadTokenData, grace=lambda _: 60)

@@ -30,6 +30,10 @@
     │   │   └── UploadLeaseLost          its writer was silent for too long
     │   ├── UploadChecksumMismatch   bytes came that are not those of their checksum
     │   ├── TaskMissing              no such background task is known
+    │   ├── SessionMissing           no such session is known
+    │   ├── SessionEnded             a valid token that opens nothing any more
+    │   │   ├── SessionRevoked           somebody took it back
+    │   │   └── SessionSpent             it was for one download, which was taken
     │   ├── SelectionRefused         some selected entries cannot be part of an archive
     │   ├── LimitExceeded            a configured limit would be passed
     │   │   ├── Busy                     the same, but it goes away by itself
@@ -249,6 +253,32 @@ class TaskMissing(RequestRejected):
 
     def __init__(self, task: str) -> None:
         super().__init__(f"no background task {task} is known; what ended long ago is forgotten")
+
+
+class SessionMissing(RequestRejected):
+    """No session of that id is known."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"no session {session} is known; what expired is forgotten after some time")
+        self.session = session
+
+
+class SessionEnded(RequestRejected):
+    """A token is valid, but its session is over, before its time."""
+
+
+class SessionRevoked(SessionEnded):
+    """A session was revoked."""
+
+    def __init__(self) -> None:
+        super().__init__("this link was revoked; ask for a new one")
+
+
+class SessionSpent(SessionEnded):
+    """A session was for a single download, and that was taken."""
+
+    def __init__(self, why: str = "it was downloaded") -> None:
+        super().__init__(f"this link was for a single download, and {why}; ask for a new one")
 
 
 class SelectionRefused(RequestRejected):

@@ -75,9 +75,12 @@ RANGES = _counter("ranges", "Answers with a part of a file or archive (206).")
 RESUMES = _counter("resumes", "Those of them that do not begin at the first byte.")
 ABORTS = _counter(
     "aborts",
-    "Streams that ended early: client_left, client_stalled, source_changed, volume_failed, stopped (the server), bug.",
+    "Streams that ended early: client_left, client_stalled, source_changed, volume_failed, revoked and spent (of their "
+    "links), stopped (by the server's end), bug.",
     "cause",
 )
+SESSIONS_REVOKED = _counter("sessions_revoked", "Links that were revoked.")
+SESSIONS_SPENT = _counter("sessions_spent", "Links for a single download that were spent.")
 PLANS = _gauge("plans", "Walks for plans that are running now.")
 PLAN_SECONDS = _histogram(
     "plan_seconds", "How long a walk for a plan took.", buckets=(0.001, 0.01, 0.05, 0.25, 1, 5, 15, 60, 300)

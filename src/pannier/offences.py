@@ -1,4 +1,4 @@
-"""What cannot be part of an archive, and how its path is shown."""
+"""What cannot be part of an archive, entry by entry, and why; ``errors`` gives these names too."""
 
 from __future__ import annotations
 

@@ -19,12 +19,14 @@ from pannier.api.applications import ClientFace, client_application, internal_ap
 from pannier.api.client_archives import ClientArchives
 from pannier.api.client_creations import ClientCreations
 from pannier.api.client_downloads import ClientDownloads
+from pannier.api.client_sessions import ClientSessions
 from pannier.api.client_uploads import ClientUploads
 from pannier.api.manager_archives import ManagerArchives
 from pannier.api.manager_downloads import ManagerDownloads
 from pannier.api.manager_files import ManagerFiles
 from pannier.api.manager_folders import ManagerFolders
 from pannier.api.manager_quotas import ManagerQuotas
+from pannier.api.manager_sessions import ManagerSessions
 from pannier.api.manager_tasks import ManagerTasks
 from pannier.api.manager_uploads import ManagerUploads
 from pannier.api.middlewares import Drain
@@ -49,6 +51,7 @@ from pannier.services.planning import Plans
 from pannier.services.progress import WalkLimits
 from pannier.services.quotas import Quotas
 from pannier.services.readiness import Readiness
+from pannier.services.sessions import Sessions
 from pannier.services.tasks import AT_ONCE, Tasks
 from pannier.services.upload_checksums import UploadChecksums
 from pannier.services.upload_grants import LIFETIME
@@ -56,6 +59,7 @@ from pannier.services.uploads import Uploads
 from pannier.state.base import ChecksumStore
 from pannier.state.checksum_store import CHECKSUM_FILE, REMEMBERED, SqliteChecksums
 from pannier.state.checksums import ChecksumMemory
+from pannier.state.sessions import SqliteSessions
 from pannier.state.sqlite import SqliteState
 from pannier.state.tasks import SqliteTasks
 from pannier.streams.ahead import AheadSettings, Background
@@ -204,6 +208,8 @@ class Server:
             session_expire=settings.storage_proxy.session_expire,
             quiet_after_ns=quiet_after_ns,
         )
+        sessions = Sessions(SqliteSessions(state.ask), session_expire=settings.storage_proxy.session_expire)
+        push(sessions.close)
         files = Files(places, editing, quotas, settings.storage_proxy.scandir_limit)
         archives = Archives(
             places=places,
@@ -215,6 +221,7 @@ class Server:
             keys=keys,
             sessions=state,
             selections=state,
+            register=sessions.register,
             session_expire=settings.storage_proxy.session_expire,
         )
 
@@ -228,7 +235,8 @@ class Server:
         )
         client_app = client_application(
             [
-                ClientArchives(archives, client_streams),
+                ClientArchives(archives, sessions, client_streams),
+                ClientSessions(archives, sessions),
                 ClientDownloads(downloads, archives, client_streams),
                 ClientUploads(uploads),
                 ClientCreations(uploads),
@@ -239,6 +247,7 @@ class Server:
         manager_app = manager_application(
             [
                 ManagerArchives(archives, limits.max_selection_body),
+                ManagerSessions(sessions),
                 ManagerFolders(folders),
                 ManagerQuotas(quotas),
                 ManagerTasks(errands),

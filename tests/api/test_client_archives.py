@@ -29,7 +29,10 @@ from pannier.services.archives import Archives
 from pannier.services.orders import PlanSettings
 from pannier.services.places import Places
 from pannier.services.planning import Plans
+from pannier.services.sessions import Sessions
 from pannier.state.checksums import ChecksumMemory
+from pannier.state.sessions import SqliteSessions
+from pannier.state.sqlite import SqliteState
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine
 from pannier.streams.encoding import Encoding
@@ -409,6 +412,9 @@ async def raced(it: Live, winner: str) -> AsyncIterator[tuple[str, Racing]]:
     ahead = AheadSettings()
     background = Background(ahead)
     plans, sessions = Plans(PlanSettings(), workers), Racing(winner)
+    state = SqliteState(it.settings.state.path / "raced.db")
+    await state.open()
+    links = Sessions(SqliteSessions(state.ask), session_expire=60)
     archives = Archives(
         places=Places({"m": it.memory}),
         plans=plans,
@@ -417,17 +423,22 @@ async def raced(it: Live, winner: str) -> AsyncIterator[tuple[str, Racing]]:
         keys=PydanticJWT("k" * 32),
         sessions=sessions,
         selections=NoSelections(),
+        register=links.register,
         session_expire=60,
     )
     minted = await archives.mint(ArchiveTokenRequest.model_validate(it.order()))
     streaming = Streaming(workers, Admission(100, 100))
-    runner = Runner(client_application([ClientArchives(archives, streaming)], Drain(), ClientFace()), access_log=None)
+    runner = Runner(
+        client_application([ClientArchives(archives, links, streaming)], Drain(), ClientFace()), access_log=None
+    )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/download-archive?token={minted.token}", sessions
     finally:
         await runner.cleanup()
+        await links.close()
+        await state.close()
         await plans.close()
         await background.close()
         await hashing.close()

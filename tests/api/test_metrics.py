@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pannier import metrics
 from tests.api.disk import disk
-from tests.api.live import Live, live
+from tests.api.live import FOLDER, MINT, SECRET, Live, live
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 MIB = 1024 * 1024
@@ -101,6 +101,36 @@ async def test_streams_that_end_early_are_counted_by_cause(tmp_path: Path) -> No
             await asyncio.sleep(0.05)
         assert moved.of("streams") == 0
         assert moved.of("aborts_total", cause="client_left") == 1
+
+
+async def test_links_that_are_revoked_or_spent_are_counted_once_and_their_streams_by_cause(tmp_path: Path) -> None:
+    async with live(tmp_path) as it:
+        it.write("a", os.urandom(4 * MIB))
+        moved = await Moved.since(it)
+        revoked = (await it.manage(MINT, it.order(rate=100_000))).json
+        async with aiohttp.ClientSession() as session:
+            response = await session.get(it.url(revoked["token"]))
+            await response.content.readany()
+            for _ in range(2):
+                url = f"{it.listening.manager_url}/sessions/{revoked['session']}"
+                assert (await it.ask("DELETE", url, X_BackendAI_Storage_Auth_Token=SECRET)).status == 200
+            with pytest.raises(aiohttp.ClientError):
+                await response.read()
+        for _ in range(2):
+            once = await it.mint(one_time=True)
+            assert (await it.get(once)).status == 200
+            assert (await it.get(once)).status == 410
+            answer = await it.manage("/folder/revoke", {"volume": "m", "vfid": str(FOLDER)})
+            assert answer.json == {"revoked": 1}
+        for _ in range(200):
+            await moved.look()
+            if moved.of("streams") == 0:
+                break
+            await asyncio.sleep(0.05)
+        assert moved.of("sessions_revoked_total") == 3
+        assert moved.of("sessions_spent_total") == 2
+        assert moved.of("aborts_total", cause="revoked") == 1
+        assert moved.of("aborts_total", cause="client_left") == 0
 
 
 async def test_uploads_are_counted(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from aiohttp import web
 from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TransportOutlet
 from pannier.errors import SourceUnreadable
 from pannier.streams.base import FileSpan
+from pannier.streams.pacing import Pace
 from pannier.streams.workers import Workers
 
 CHANCE = random.Random(11)
@@ -278,7 +279,7 @@ async def test_a_paced_outlet_keeps_its_rate(file: Path) -> None:
         def close(self) -> None:
             pass
 
-    outlet = PacedOutlet(Recorder(), 2_000_000)
+    outlet = PacedOutlet(Recorder(), Pace(2_000_000))
     item, fd = span(file, Fed(), quiet=True)
     began = time.monotonic()
     await outlet.write(DATA[:400_000])

@@ -9,6 +9,7 @@ import shlex
 import socket
 import subprocess
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -125,6 +126,41 @@ def test_a_link_may_be_for_another_format(server: Server) -> None:
     wrong = server.link("trip/2026", "--format", "tar", "--compression", "deflate")
     assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (1, "", 1)
     assert "there are: zip, zip+deflate, tar, tar.gz, tar.zst" in wrong.stderr
+
+
+def test_a_link_may_end_be_slow_and_be_for_one_download(server: Server) -> None:
+    """Said in its token, and kept: the second download is refused."""
+    done = server.link("trip/2026", "--expires-in", "2h", "--rate", "500k", "--once")
+    document = asked(done)
+    assert document["files"][0].startswith(".upload/selection-")
+    assert document["pannier"] == {"v": 1, "paths": ["2026"], "rate": 500 * 1024, "one_time": True}
+    url = done.stdout.strip()
+    assert abs(claims(url)["exp"] - time.time() - 7200) < 120
+    assert [ask(url).status for _ in range(2)] == [200, 410]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--expires-in", "soon"), "--expires-in: a duration reads 90, 30s, 5m, 1.5h, 7d, 2w, 1mo or 1yr"),
+        (("--expires-in", "0"), "--expires-in: a link lives from 1s to 366d"),
+        (("--expires-in", "2yr"), "--expires-in: a link lives from 1s to 366d"),
+        (("--rate", "fast"), "--rate: a size reads"),
+        (("--rate", "0"), "--rate: a link needs at least 1 byte per second; leave it out for no limit"),
+    ],
+)
+def test_terms_that_no_link_can_have_are_one_line(server: Server, options: tuple[str, str], told: str) -> None:
+    """With the code of a wrong command."""
+    done = server.link("trip/2026", *options)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert told in done.stderr
+
+
+def test_a_packed_link_for_one_download_is_declined(server: Server) -> None:
+    """As nobody could tell when it was taken."""
+    done = server.link("trip/2026", "--once", "--format", "tar.gz")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "one_time goes with one format of known length" in done.stderr
 
 
 @pytest.mark.parametrize(

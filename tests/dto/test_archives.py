@@ -129,7 +129,8 @@ def test_any_json_is_taken_or_refused_and_nothing_else_happens(model: type[BaseM
 
 
 def test_a_reply_while_the_plan_runs_holds_the_token_and_that() -> None:
-    assert json.loads(dumps(ArchiveTokenReply(token="t", plan="running"))) == {"token": "t", "plan": "running"}
+    reply = ArchiveTokenReply(token="t", session="s", plan="running")
+    assert json.loads(dumps(reply)) == {"token": "t", "session": "s", "plan": "running"}
 
 
 def plan_reply() -> ArchivePlanReply:

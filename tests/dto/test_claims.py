@@ -15,6 +15,7 @@ from pannier.dto.archives import ArchiveOptions, LayoutPolicy, LinkPolicy, Token
 from pannier.dto.claims import ArchiveDownloadTokenData, PannierClaim
 from pannier.dto.json import dumps
 from pannier.dto.selections import Selection, placeholder
+from pannier.dto.terms import TokenTerms
 from tests.dto.examples import DIGEST, FOLDER, FOLDER_TEXT, any_json, refusal
 
 CLAIMS: dict[str, Any] = {
@@ -52,6 +53,39 @@ def data(**changes: Any) -> ArchiveDownloadTokenData:
 
 def written(model: BaseModel) -> Any:
     return json.loads(dumps(model))
+
+
+def test_a_rate_and_a_grace_stand_beside_the_files_of_the_wire() -> None:
+    """A reader that does not know them serves the same, faster, and not beyond the end."""
+    read = data(pannier={"v": 1, "rate": 5, "resume_grace": 60})
+    assert read.selection() == Selection(files=("a",))
+    assert read.terms == TokenTerms(rate=5, resume_grace=60)
+    assert written(read)["pannier"] == {"v": 1, "resume_grace": 60, "rate": 5}
+    UpstreamTokenData.model_validate(written(read))
+    assert data().terms == data(pannier={"v": 1, "rate": None, "one_time": False}).terms == TokenTerms()
+
+
+@pytest.mark.parametrize("where", [{"paths": ["a"]}, {"selection": DIGEST}])
+def test_that_it_is_for_one_download_never_stands_beside_files_that_can_be_opened(where: dict[str, Any]) -> None:
+    claim = {"v": 1, **where, "one_time": True}
+    assert data(files=[placeholder(DIGEST)], pannier=claim).terms.one_time
+    assert written(data(files=[placeholder(DIGEST)], pannier=claim))["pannier"] == claim
+    for files, wrong in [
+        (["a"], {"v": 1, "one_time": True}),
+        ([placeholder(DIGEST)], {"v": 1, "one_time": True}),
+        ([placeholder(DIGEST)], claim | {"format": "tar.gz"}),
+        ([placeholder(DIGEST)], claim | {"compression": "deflate"}),
+        ([placeholder(DIGEST)], claim | {"formats": ["tar"]}),
+    ]:
+        with pytest.raises(ValidationError):
+            data(files=files, pannier=wrong)
+
+
+@pytest.mark.parametrize(
+    "claim", [{"rate": 0}, {"rate": 1.5}, {"resume_grace": -1}, {"resume_grace": 10**10}, {"one_time": 2}]
+)
+def test_terms_that_are_none_are_refused(claim: dict[str, Any]) -> None:
+    assert refusal(lambda value: data(pannier=value), {"v": 1, **claim}) is not None
 
 
 @pytest.mark.parametrize(

@@ -77,17 +77,22 @@ class Pannier:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         deadline = time.monotonic() + 30
-        while not (found := list(self.state.glob("serve-*.json"))) or not found[0].read_text():
+        while (found := self._find_runtime()) is None:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the server did not start: {self.log.read_text()}")
             time.sleep(0.02)
-        self._runtime: dict[str, Any] = json.loads(found[0].read_text())
+        self._runtime: dict[str, Any] = found
         self._port = int(str(self._runtime["client_url"]).rpartition(":")[2])
 
     @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def _find_runtime(self) -> dict[str, Any] | None:
+        """Return what this process, of those that share the state folder, says of itself once it is ready."""
+        said = [json.loads(path.read_text() or "{}") for path in self.state.glob("serve-*.json")]
+        return next((each for each in said if each.get("pid") == self.pid), None)
 
     @property
     def client_url(self) -> str:
@@ -120,6 +125,14 @@ class Pannier:
             answered: dict[str, Any] = json.load(response)
             return answered
 
+    def session(self, id: str, method: str = "GET") -> dict[str, Any]:
+        """Ask for a session, or revoke it with DELETE."""
+        url = f"{self._runtime['manager_url']}/sessions/{id}"
+        headers = {"X-BackendAI-Storage-Auth-Token": self._runtime["manager_secret"]}
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method), timeout=60) as told:
+            answered: dict[str, Any] = json.load(told)
+            return answered
+
     def url(self, *files: str, **more: Any) -> str:
         """Return a download URL for a selection."""
         return f"{self.client_url}/download-archive?token={self.mint(*files, **more)['token']}"
@@ -140,7 +153,8 @@ class Pannier:
         self._process.kill()
         self._process.wait()
         for stale in self.state.glob("serve-*.json"):
-            stale.unlink()
+            if json.loads(stale.read_text() or "{}").get("pid") == self.pid:
+                stale.unlink()
 
     def stop(self) -> None:
         """End it as an operator would; what it logged must hold no traceback."""

@@ -129,7 +129,7 @@ def _tell(path: Path, listening: Listening, folder: ServedFolder) -> None:
     told = {"client_url": listening.client_url, "manager_url": listening.manager_url, "manager_secret": _SECRET}
     folders = [{"volume": folder.name, "folder_id": str(folder.folder_id)}]
     new = path.with_name(".new")
-    new.write_text(json.dumps({**told, "folders": folders}))
+    new.write_text(json.dumps({**told, "pid": os.getpid(), "folders": folders}))
     new.rename(path)
 
 

@@ -21,6 +21,7 @@ from pannier.services.places import Places
 from pannier.services.planning import Plans
 from pannier.state.base import WITHDRAWN
 from pannier.state.checksums import ChecksumMemory
+from pannier.state.sessions import NewSession
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine
 from pannier.streams.encoding import Encoding
@@ -41,6 +42,7 @@ class Store:
 
     pins: dict[str, tuple[str, int]] = field(default_factory=dict)
     kept: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    registered: list[NewSession] = field(default_factory=list)
     away: bool = False
 
     def _need(self) -> None:
@@ -58,6 +60,10 @@ class Store:
     async def withdraw(self, session: str, expires: int) -> None:
         self._need()
         self.pins[session] = WITHDRAWN, expires
+
+    async def register(self, new: NewSession) -> None:
+        self._need()
+        self.registered.append(new)
 
     async def keep(self, digest: str, body: bytes, expires: int) -> None:
         self._need()
@@ -99,6 +105,7 @@ async def bench(volume: Volume) -> AsyncIterator[Bench]:
         keys=keys,
         sessions=store,
         selections=store,
+        register=store.register,
         session_expire=600.0,
     )
     try:
@@ -195,13 +202,17 @@ async def test_a_selection_that_is_kept_no_longer_or_altered_opens_nothing() -> 
             await it.archives.admit(claims["token"])
 
 
-async def test_a_large_selection_that_cannot_be_kept_gives_no_token() -> None:
+async def test_a_selection_or_session_that_cannot_be_kept_gives_no_token() -> None:
     volume = grow(memory(), *(b"directory/with/a/long/name/%04d" % number for number in range(300)))
     async with bench(volume) as it:
         it.store.away = True
         with pytest.raises(StateUnavailable):
             await it.mint(*(f"directory/with/a/long/name/{number:04}" for number in range(300)))
-        assert (await it.mint("directory"))["files"] == ["directory"]  # which needs nothing kept
+        assert not it.store.registered
+        with pytest.raises(StateUnavailable):  # its session could not be revoked
+            await it.mint("directory")
+        it.store.away = False
+        assert (await it.mint("directory"))["files"] == ["directory"]
 
 
 async def test_a_placeholder_alone_opens_nothing() -> None:

@@ -72,8 +72,8 @@ async def test_a_later_versions_database_is_refused_with_the_way_out(path: Path)
     async with opened(path):
         pass
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version=3")
-    with pytest.raises(ConfigInvalid, match="schema 3; this version of Pannier knows 2"):
+        connection.execute("PRAGMA user_version=4")
+    with pytest.raises(ConfigInvalid, match="schema 4; this version of Pannier knows 3"):
         await SqliteState(path).open()
 
 

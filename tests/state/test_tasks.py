@@ -226,7 +226,8 @@ async def test_a_database_of_the_version_before_is_upgraded_and_keeps_what_it_ho
     async with opened(path) as state:
         await state.pin("s", '"1"', LATER)
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE tasks")
+        for table in ("tasks", "sessions", "revoked_folders"):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version=1")
         connection.commit()
     async with opened(path) as state, tasks_at(path) as tasks:
@@ -236,7 +237,7 @@ async def test_a_database_of_the_version_before_is_upgraded_and_keeps_what_it_ho
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (STATE.version,)
         indexes = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
-    assert {"tasks_not_ended", "tasks_by_end"} <= indexes
+    assert {"tasks_not_ended", "tasks_by_end", "sessions_by_folder", "sessions_by_end"} <= indexes
 
 
 async def test_a_task_is_synced_to_the_disk_before_it_is_told(path: Path) -> None:

@@ -29,6 +29,7 @@ from pannier.protocol.conditions import (
 )
 from pannier.protocol.disposition import attachment
 from pannier.protocol.ranges import content_range, parse_range, unsatisfied_range
+from pannier.services.tallies import Tally
 from pannier.streams.base import StreamReader, Version
 from pannier.window import Window
 
@@ -75,6 +76,12 @@ class Resource(Protocol):
     async def withdraw(self) -> None:
         """Tie it to none any more; see ``SessionStore.withdraw``."""
 
+    def permit(self, *, head: bool, continues: bool) -> None:
+        """Refuse what may not be answered with it, or a part of it; see ``Visit.permit``."""
+
+    def tally(self, etag: str, length: int, window: Window) -> Tally | None:
+        """Begin to account for a stream of it, if that is done; one of the tally's ends has to follow."""
+
 
 async def answer_conditional(resource: Resource, streaming: Streaming, context: Context) -> Answered:
     """Answer ``GET`` or ``HEAD`` of a resource.
@@ -120,6 +127,8 @@ async def answer_conditional(resource: Resource, streaming: Streaming, context: 
                 return told
             case _:
                 assert_never(decision)
+        continues = status == 206 and window.start > 0 and pinned == version.etag
+        resource.permit(head=context.method == "HEAD", continues=continues)
         stream = None
         if context.method == "GET":
             stream = await streaming.begin(reader, window, resource.link)
@@ -144,7 +153,8 @@ async def answer_conditional(resource: Resource, streaming: Streaming, context: 
         headers |= representation(reader)
         if stream is None:
             return ApiResponse(status=status, headers={**headers, "Content-Length": str(window.length)})
-        return StreamResponse(stream, status, window.length, headers, streaming)
+        tally = resource.tally(version.etag, reader.length, window)
+        return StreamResponse(stream, status, window.length, headers, streaming, tally)
 
 
 def precondition_failed(context: Context) -> Answer:

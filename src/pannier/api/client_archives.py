@@ -24,7 +24,10 @@ from pannier.errors import (
     ResumeUnverified,
     SelectionChanged,
     SelectionRefused,
+    SessionRevoked,
+    SessionSpent,
     SourceChanged,
+    StateUnavailable,
     TokenRejected,
     VolumeUnknown,
 )
@@ -38,7 +41,10 @@ from pannier.protocol.conditions import (
     decide,
 )
 from pannier.services.archives import Archives, Grant
+from pannier.services.sessions import Sessions, Visit
+from pannier.services.tallies import Tally
 from pannier.streams.archive import ArchiveReader
+from pannier.window import Window
 
 _BEARER = "bearer "
 _REFUSALS = (
@@ -51,6 +57,9 @@ _REFUSALS = (
     SourceChanged,
     LimitExceeded,
     InvalidRequest,
+    SessionRevoked,
+    SessionSpent,
+    StateUnavailable,
 )
 _ARCHIVE = tuple(dict.fromkeys(format.media_type for format in FORMATS.values()))
 
@@ -68,12 +77,14 @@ class TokenQuery(BaseModel):
 class ArchiveResource:
     """The archive that a token allows, as something to answer with.
 
-    ``link`` is what its streams are counted by, ``cache_control`` says who may keep it, and how.
+    ``link`` is what its streams are counted by, ``cache_control`` says who may keep it, and how. ``visit`` is that to
+    the session of an archive token.
     """
 
     archives: Archives
     grant: Grant
     link: str
+    visit: Visit | None = None
     cache_control: str = CACHE_CONTROL
 
     @property
@@ -92,12 +103,19 @@ class ArchiveResource:
     async def withdraw(self) -> None:
         await self.archives.withdraw(self.grant)
 
+    def permit(self, *, head: bool, continues: bool) -> None:
+        if self.visit is not None:
+            self.visit.permit(head=head, continues=continues)
+
+    def tally(self, etag: str, length: int, window: Window) -> Tally | None:
+        return None if self.visit is None else self.visit.begin(etag, length, window)
+
 
 class ClientArchives:
     """The handlers of ``/download-archive``."""
 
-    def __init__(self, archives: Archives, streaming: Streaming) -> None:
-        self._archives, self._streaming = archives, streaming
+    def __init__(self, archives: Archives, sessions: Sessions, streaming: Streaming) -> None:
+        self._archives, self._sessions, self._streaming = archives, sessions, streaming
 
     def routes(self) -> Iterable[Route]:
         return [
@@ -116,19 +134,22 @@ class ClientArchives:
     async def download(self, query: QueryParam[TokenQuery], context: Context) -> Answered:
         """``GET`` and ``HEAD /download-archive``: the archive, or a window of it."""
         asked = query.parsed
-        grant = await self._archives.admit(_token(asked, context), asked.format, asked.compression)
+        grant = await self._archives.admit(given_token(asked.token, context), asked.format, asked.compression)
+        assert grant.ticket is not None, "an archive token has a session"
+        visit = await self._sessions.enter(grant.ticket)
         try:
-            return await self._answer(grant, context)
+            return await self._answer(grant, visit, context)
         except SourceChanged:
             # Nothing has left yet, and the plan that no longer held is forgotten: the second look is at what is there.
-            return await self._answer(grant, context)
+            return await self._answer(grant, visit, context)
 
-    async def _answer(self, grant: Grant, context: Context) -> Answered:
+    async def _answer(self, grant: Grant, visit: Visit, context: Context) -> Answered:
         if grant.encoded:
-            return await self._answer_encoded(grant, context)
-        return await answer_conditional(ArchiveResource(self._archives, grant, grant.session), self._streaming, context)
+            return await self._answer_encoded(grant, visit, context)
+        resource = ArchiveResource(self._archives, grant, grant.session, visit)
+        return await answer_conditional(resource, self._streaming, context)
 
-    async def _answer_encoded(self, grant: Grant, context: Context) -> Answered:
+    async def _answer_encoded(self, grant: Grant, visit: Visit, context: Context) -> Answered:
         """Answer with output whose length nobody knows: no validators, no ranges, and nothing to pin."""
         if context.request.version < HttpVersion11:
             return _upgrade(grant, context)
@@ -137,21 +158,29 @@ class ClientArchives:
         decision = decide(context.method, Conditions.of(context.request.headers), None, None, Unpinnable())
         match decision:
             case Full():
-                stream = await self._streaming.begin(reader, None, grant.session) if context.method == "GET" else None
-                return StreamResponse(stream, 200, None, {**headers, **representation(reader)}, self._streaming)
+                head = context.method != "GET"
+                visit.permit(head=head, continues=False)
+                stream = None if head else await self._streaming.begin(reader, None, grant.session)
+                tally = None if head else visit.begin("", None, Window(0, 0))
+                return StreamResponse(stream, 200, None, {**headers, **representation(reader)}, self._streaming, tally)
             case NotModified():
                 return ApiResponse(status=304, headers=headers)
             case _:
                 return precondition_failed(context)
 
 
-def _token(query: TokenQuery, context: Context) -> str:
+def given_token(token: str | None, context: Context) -> str:
+    """Return the token of a request: that of its query, else that of its ``Authorization``.
+
+    Raises:
+        MalformedRequest: There is none.
+    """
     authorization = context.request.headers.get("Authorization", "")
-    if query.token is None and authorization[: len(_BEARER)].lower() == _BEARER:
+    if token is None and authorization[: len(_BEARER)].lower() == _BEARER:
         return authorization[len(_BEARER) :].strip()
-    if not query.token:
+    if not token:
         raise MalformedRequest({"token": "a token is required, in the query or as Authorization: Bearer"})
-    return query.token
+    return token
 
 
 def _upgrade(grant: Grant, context: Context) -> Answer:

@@ -30,7 +30,9 @@ from pannier.errors import (
 from pannier.protocol.conditions import Pin, Unpinnable
 from pannier.services.archives import Archives
 from pannier.services.downloads import Downloads, FileGrant
+from pannier.services.tallies import Tally
 from pannier.streams.file import FileReader
+from pannier.window import Window
 
 _FILE = "application/octet-stream"
 _REFUSALS = (
@@ -91,6 +93,12 @@ class FileResource:
     async def withdraw(self) -> None:
         await self.downloads.withdraw(self.grant)
 
+    def permit(self, *, head: bool, continues: bool) -> None:
+        """Whatever the token says is all that counts."""
+
+    def tally(self, etag: str, length: int, window: Window) -> Tally | None:
+        return None
+
 
 class ClientDownloads:
     """The handlers of ``/download``."""
@@ -118,5 +126,5 @@ class ClientDownloads:
     async def _resource(self, grant: FileGrant, cache_control: str) -> Resource:
         directory = await self._downloads.directory(grant)
         if directory is not None:
-            return ArchiveResource(self._archives, directory, grant.link, cache_control)
+            return ArchiveResource(self._archives, directory, grant.link, cache_control=cache_control)
         return FileResource(self._downloads, grant, cache_control)

@@ -26,7 +26,9 @@ from typing import Protocol
 
 from aiohttp import web
 
+from pannier.services.tallies import Tally
 from pannier.streams.base import FileSpan
+from pannier.streams.pacing import Pace
 from pannier.streams.workers import Workers
 
 _PIECE = 256 * 1024
@@ -41,6 +43,8 @@ _PATIENCE_MS = 2
 """Milliseconds that a thread waits for a full socket before it hands the waiting to the event loop."""
 _LEAST_PACED = 16 * 1024
 """Bytes that leave at once even at the lowest rate."""
+_ROOM = 4 * 1024 * 1024
+"""Bytes of a file after which it is seen whether a single download may go on."""
 _COPIED_TAIL = 16 * 1024 * 1024
 """Last bytes of a run that are copied after the rest went by ``sendfile``: more than the queues of both ends usually
 hold (4 and 6 MiB), so that no page is referenced any more when they are through, not even by a client on this host."""
@@ -95,12 +99,11 @@ class TransportOutlet:
 
 
 class PacedOutlet:
-    """Another outlet at no more than ``rate`` bytes per second, counted from where it has been idle."""
+    """Another outlet at a pace, which it may share with others."""
 
-    def __init__(self, outlet: Outlet, rate: int) -> None:
-        self._outlet, self._rate = outlet, rate
-        self._at_once = max(_LEAST_PACED, rate // 10)
-        self._due = 0.0
+    def __init__(self, outlet: Outlet, pace: Pace) -> None:
+        self._outlet, self._pace = outlet, pace
+        self._at_once = max(_LEAST_PACED, pace.rate // 10)
 
     @property
     def sent(self) -> int:
@@ -110,14 +113,14 @@ class PacedOutlet:
         view = memoryview(data)
         for at in range(0, len(data), self._at_once):
             part = view[at : at + self._at_once]
-            await self._pace(len(part))
+            await self._pace.wait(len(part))
             await self._outlet.write(bytes(part))
 
     async def copy(self, span: FileSpan) -> int:
         done = 0
         while done < span.length:
             part = replace(span, offset=span.offset + done, length=min(self._at_once, span.length - done), quiet=False)
-            await self._pace(part.length)
+            await self._pace.wait(part.length)
             got = await self._outlet.copy(part)
             done += got
             if got < part.length:
@@ -127,12 +130,46 @@ class PacedOutlet:
     def close(self) -> None:
         self._outlet.close()
 
-    async def _pace(self, length: int) -> None:
-        """Wait until ``length`` more bytes may go."""
-        now = time.monotonic()
-        if self._due > now:
-            await asyncio.sleep(self._due - now)
-        self._due = max(self._due, now) + length / self._rate
+
+class TalliedOutlet:
+    """Another outlet, with a tally of what leaves; by pieces, where every byte has to be accounted for."""
+
+    def __init__(self, outlet: Outlet, tally: Tally) -> None:
+        self._outlet, self._tally = outlet, tally
+
+    @property
+    def sent(self) -> int:
+        return self._outlet.sent
+
+    async def write(self, data: bytes) -> None:
+        tally = self._tally
+        if not tally.single:
+            await self._outlet.write(data)
+            tally.took(len(data))
+            return
+        view = memoryview(data)
+        for at in range(0, len(data), _PIECE):
+            part = view[at : at + _PIECE]
+            with tally.offering(len(part)):
+                await self._outlet.write(bytes(part))
+            await tally.room()
+
+    async def copy(self, span: FileSpan) -> int:
+        tally = self._tally
+        if not tally.single:
+            return await self._outlet.copy(tally.count(span))
+        done = 0
+        while done < span.length:
+            part = replace(span, offset=span.offset + done, length=min(_ROOM, span.length - done), quiet=False)
+            got = await self._outlet.copy(tally.count(part))
+            done += got
+            await tally.room()
+            if got < part.length:
+                break
+        return done
+
+    def close(self) -> None:
+        self._outlet.close()
 
 
 class SocketOutlet:
@@ -272,7 +309,7 @@ class SocketOutlet:
         Until then the kernel holds references to the file's pages, and what is written to the file now is what the
         client gets: the file may be checked, and given back, only afterwards.
         """
-        while _unacknowledged(self._socket) > copied:
+        while unacknowledged(self._socket) > copied:
             if self._transport.is_closing():
                 raise _left()
             await asyncio.sleep(_ACKNOWLEDGED_EVERY)
@@ -317,7 +354,7 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-def _unacknowledged(connection: socket.socket) -> int:
+def unacknowledged(connection: socket.socket) -> int:
     """Bytes in the send queue, sent or not, that the peer has not acknowledged (tcp(7), SIOCOUTQ)."""
     answer = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(_QUEUED.size))
     return int(_QUEUED.unpack(answer)[0])

@@ -200,6 +200,9 @@ KINDS: dict[type[PannierError], Kind] = {
         "storage/upload-offset-mismatch", 409, "storage-proxy_update_conflict", "The upload is elsewhere."
     ),
     errors.TaskMissing: Kind("task-not-found", 404, "vfolder_read_not-found", "There is no such background task."),
+    errors.SessionMissing: Kind("session-not-found", 404, "vfolder_read_not-found", "There is no such session."),
+    errors.SessionRevoked: Kind("session-revoked", 410, "auth_auth_data-expired", "The link was revoked."),
+    errors.SessionSpent: Kind("session-spent", 410, "auth_auth_data-expired", "The link was for one download."),
     errors.SelectionRefused: Kind(
         "selection-refused",
         400,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
@@ -9,12 +10,17 @@ import structlog
 from aiohttp import web
 
 from pannier import metrics
+from pannier.api.acknowledged import Acknowledged
 from pannier.api.admission import Admission, Admitted
 from pannier.api.connections import Connection
-from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TransportOutlet
+from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TalliedOutlet, TransportOutlet
+from pannier.api.problems import kind_of
 from pannier.api.requests import DELIVERY, Context, Delivery
-from pannier.errors import PannierError, SourceChanged
+from pannier.errors import PannierError, SessionEnded, SessionRevoked, SourceChanged
+from pannier.services.tallies import Tally
+from pannier.state.sessions import Broken
 from pannier.streams.base import FileSpan, StreamReader
+from pannier.streams.pacing import Pace
 from pannier.streams.workers import Workers
 from pannier.window import Window
 
@@ -53,11 +59,15 @@ class Streaming:
                 admitted.leave()
             raise
 
-    async def outlet(self, request: web.BaseRequest, response: web.StreamResponse) -> Outlet:
+    async def outlet(self, request: web.BaseRequest, response: web.StreamResponse, tally: Tally | None) -> Outlet:
         """Return the fastest way out that there is; the headers have been written. Chunks are framed by aiohttp."""
         taken = None if response.chunked else await SocketOutlet.take(request, self.workers)
         outlet: Outlet = taken or TransportOutlet(response, self.workers, request.transport)
-        return PacedOutlet(outlet, self.rate) if self.rate else outlet
+        if tally is not None:
+            outlet = TalliedOutlet(outlet, tally)
+            if tally.live.pace is not None:
+                outlet = PacedOutlet(outlet, tally.live.pace)
+        return PacedOutlet(outlet, Pace(self.rate)) if self.rate else outlet
 
 
 class Stream:
@@ -88,7 +98,7 @@ class Stream:
 class StreamResponse:
     """An ``ApiStreamResponse``: ``length`` bytes of a stream; in chunks, where it is None (RFC 9112 section 7.1).
 
-    Without a stream, only the headers: the answer to HEAD.
+    Without a stream, only the headers: the answer to HEAD. ``tally`` accounts for what is delivered.
     """
 
     stream: Stream | None
@@ -96,6 +106,7 @@ class StreamResponse:
     length: int | None
     headers: Mapping[str, str]
     streaming: Streaming
+    tally: Tally | None = None
 
     async def send(self, context: Context) -> web.StreamResponse:
         request = context.request
@@ -108,12 +119,17 @@ class StreamResponse:
             await response.prepare(request)
             await response.write_eof()
             return response
-        sent = 0
+        sent, whole = 0, False
+        tally = self.tally
         outlet: Outlet | None = None
+        acknowledged: Acknowledged | None = None
         context.request[DELIVERY] = delivery = Delivery(self.status)
         try:
             await response.prepare(request)
-            outlet = await self.streaming.outlet(request, response)
+            if tally is not None:
+                acknowledged = Acknowledged.of(request)
+                tally.attach(acknowledged)
+            outlet = await self.streaming.outlet(request, response, tally)
             while (item := await self.stream.next()) is not None:
                 if isinstance(item, FileSpan):
                     sent += await outlet.copy(item)
@@ -123,12 +139,16 @@ class StreamResponse:
             if self.length is not None and sent != self.length:
                 raise AssertionError(f"{sent} bytes were given of {self.length} promised")
             await response.write_eof()
+            whole = True
         except ConnectionError:
             self._client_left(context, delivery, outlet, _lost(request))
-        except BaseException as error:
+        except BaseException as raised:
+            error = raised if tally is None else tally.why(raised)
             # Whatever it was: what was sent must not look whole. The headers said how much would come,
             # or that a last chunk would: without it, a body in chunks is incomplete (RFC 9112 section 8).
             cause = _cause(error, request)
+            if isinstance(error, SessionEnded) and acknowledged is not None:
+                acknowledged.reset()
             if request.transport is not None:
                 request.transport.abort()
             if cause in _LEFT:
@@ -138,19 +158,24 @@ class StreamResponse:
             metrics.ABORTS.labels(cause).inc()
             if not isinstance(error, Exception):
                 raise
+            if tally is not None and not isinstance(error, SessionEnded):
+                tally.stop(_broken(error, tally.window.start + sent))
+            told = {"request": context.id, "sent": _sent(outlet), "length": self.length}
             if isinstance(error, PannierError):
-                _log.warning(
-                    "download broken off", request=context.id, sent=_sent(outlet), length=self.length, cause=str(error)
-                )
+                _log.warning("download broken off", **told, cause=str(error))
             else:
-                _log.exception("download broken off", request=context.id, sent=_sent(outlet), length=self.length)
+                _log.error("download broken off", **told, exc_info=error)
         finally:
             delivery.bytes = _sent(outlet)
+            if tally is not None and not whole:
+                tally.stop()
             try:
                 await self.stream.close()
             finally:
                 if outlet is not None:
                     outlet.close()
+        if tally is not None and whole:
+            await tally.finish()
         return response
 
     def _client_left(self, context: Context, delivery: Delivery, outlet: Outlet | None, cause: str) -> None:
@@ -170,8 +195,17 @@ def _sent(outlet: Outlet | None) -> int:
     return 0 if outlet is None else outlet.sent
 
 
+def _broken(error: Exception, offset: int) -> Broken:
+    """Return what a session remembers of a stream that the server broke off."""
+    if not isinstance(error, PannierError):
+        error = PannierError("something broke on the server")
+    return Broken(time.time(), kind_of(type(error)).tail, str(error), getattr(error, "path", None), offset)
+
+
 def _cause(error: BaseException, request: web.BaseRequest) -> str:
     """Why a stream ended early, in the words of ``metrics.ABORTS``."""
+    if isinstance(error, SessionEnded):
+        return "revoked" if isinstance(error, SessionRevoked) else "spent"
     if isinstance(error, SourceChanged):
         return "source_changed"
     if isinstance(error, PannierError):

@@ -10,11 +10,11 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import typer
@@ -23,7 +23,7 @@ from pannier.cli.outcomes import ExitCode, Failure
 from pannier.cli.runtime import Running, RunningFolder, find_running
 from pannier.cli.terminal import counted, note, result
 from pannier.errors import ConfigInvalid, OffenceCode
-from pannier.quantities import show_bytes, show_size
+from pannier.quantities import parse_duration, parse_size, show_bytes, show_size
 
 EXAMPLE = "\b\nExample:\n  pannier link trip/2026 trip/data --exclude '*.tmp' --filename trip.zip"
 
@@ -46,6 +46,8 @@ _SECRET_HEADER = "X-BackendAI-Storage-Auth-Token"  # noqa: S105 - the header's n
 _TIMEOUT, _CONNECT_TIMEOUT = 30.0, 3.0
 _MOST_REFUSALS = 20
 _LARGEST_ANSWER = 2**24
+
+NumberT = TypeVar("NumberT", int, float)
 
 
 def link(
@@ -72,6 +74,15 @@ def link(
         Literal["none", "deflate"] | None,
         typer.Option(help="deflate packs each file of a zip; such a zip cannot be resumed."),
     ] = None,
+    expires_in: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long the link lives, such as 30m, 2h or 7d.")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Most bytes per second, all its connections together: 500k, 2m.")
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="For a single download, of a zip or tar; it can be resumed.")
+    ] = False,
     state: Annotated[
         Path | None, typer.Option(metavar="DIR", help="State folder of the server, as given to 'pannier serve'.")
     ] = None,
@@ -80,11 +91,12 @@ def link(
     """Make a link to an archive of PATHS, which the server on this machine serves."""
     name = ""
     try:
+        terms = _terms(expires_in, rate, once=once)
         server, folder, files, exceptions = _locate(_servers(state), paths, except_ or [])
         name = folder.name
         request: dict[str, Any] = {"volume": folder.volume, "virtual_folder_id": folder.folder_id, "files": files}
         options = {"filename": filename, "links": links, "exclude": exclude, "except": exceptions}
-        options |= {"format": format, "compression": compression}
+        options |= {"format": format, "compression": compression, **terms}
         request |= {key: value for key, value in options.items() if value is not None and value != []}
         reply = _ask(server, request)
         url = f"{server.client_url}/download-archive?token={quote(str(reply['token']), safe='')}"
@@ -100,7 +112,9 @@ def link(
         problem = failure.problem if isinstance(failure, Declined) else {"type": "failed", "title": str(failure)}
         return _json_failure(problem, failure.code if isinstance(failure, Failure) else ExitCode.FAILED)
     if as_json:
-        told = {key: reply[key] for key in ("plan", "entries", "length", "etag") if reply.get(key) is not None}
+        told = {
+            key: reply[key] for key in ("session", "plan", "entries", "length", "etag") if reply.get(key) is not None
+        }
         result(json.dumps({"ok": True, "url": url, **told}))
         return ExitCode.DONE
     result(url)
@@ -117,6 +131,31 @@ def counted_line(reply: Mapping[str, Any]) -> str:
         return f"{counted(entries, 'entry', 'entries')} · packed while it is sent: no length in advance, no resuming"
     size = f"{show_bytes(length)} ({show_size(length)})" if length >= 1024 else show_bytes(length)
     return f"{counted(entries, 'entry', 'entries')} · archive {size}"
+
+
+def _terms(expires_in: str | None, rate: str | None, *, once: bool) -> dict[str, Any]:
+    """Return what the request says of how the link may be used.
+
+    Raises:
+        Failure: A duration or a size is none, or nothing that a link can have.
+    """
+    from pannier.dto.terms import LONGEST_TERM
+
+    seconds = _quantity("--expires-in", expires_in, parse_duration)
+    if seconds is not None and not 1 <= seconds <= LONGEST_TERM:
+        raise Failure(f"--expires-in: a link lives from 1s to {LONGEST_TERM // 86_400}d", ExitCode.USAGE)
+    speed = _quantity("--rate", rate, parse_size)
+    if speed is not None and speed < 1:
+        raise Failure("--rate: a link needs at least 1 byte per second; leave it out for no limit", ExitCode.USAGE)
+    whole = None if seconds is None else int(seconds)
+    return {"expires_in": whole, "rate": speed, "one_time": True if once else None}
+
+
+def _quantity(option: str, text: str | None, parse: Callable[[object], NumberT]) -> NumberT | None:
+    try:
+        return None if text is None else parse(text)
+    except ValueError as error:
+        raise Failure(f"{option}: {error}", ExitCode.USAGE) from None
 
 
 class Declined(Failure):

@@ -26,6 +26,7 @@ from pannier.dto.filenames import Filename
 from pannier.dto.ids import FolderId
 from pannier.dto.json import Sparse
 from pannier.dto.paths import ShownPath, VolumePath, path_text
+from pannier.dto.terms import LONGEST_TERM, TokenTerms, check_one_time
 
 MOST_GLOBS = 1_000
 LONGEST_GLOB = 1_024
@@ -210,14 +211,21 @@ def check_layout(layout: LayoutPolicy, offered: Iterable[OfferedFormat]) -> None
         )
 
 
-class ArchiveTokenRequest(_SelectionRequest, TokenFormats):
+class ArchiveTokenRequest(_SelectionRequest, TokenFormats, TokenTerms):
     """A request for a token that opens one archive."""
 
     filename: Filename | None = None
+    expires_in: int | None = Field(default=None, ge=1, le=LONGEST_TERM)
+    """Seconds until its end; ``storage-proxy.session-expire`` unless it is said."""
 
     @model_validator(mode="after")
     def _layout_can_be_kept(self) -> Self:
         check_layout(self.layout, (self.offered, *self.formats))
+        return self
+
+    @model_validator(mode="after")
+    def _one_download_can_be_told(self) -> Self:
+        check_one_time(self, (self.offered, *self.formats))
         return self
 
 
@@ -236,6 +244,8 @@ class ArchiveTokenReply(Sparse):
     model_config = ConfigDict(frozen=True)
 
     token: str
+    session: str
+    """Its id, for ``GET /sessions/{id}``."""
     plan: Literal["done", "running"]
     entries: int | None = None
     length: int | None = None

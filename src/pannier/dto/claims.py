@@ -22,10 +22,18 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from pannier.dto.archives import ArchiveOptions, Paths, TokenFormats, TokenOperation, VolumeName, check_layout
+from pannier.dto.archives import (
+    ArchiveOptions,
+    Paths,
+    TokenFormats,
+    TokenOperation,
+    VolumeName,
+    check_layout,
+)
 from pannier.dto.filenames import Filename
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection, is_placeholder, placeholder
+from pannier.dto.terms import TokenTerms, check_one_time
 
 LAST_EXPIRY = 253_402_300_799
 """9999-12-31T23:59:59Z: the last moment that text and databases can hold."""
@@ -33,10 +41,11 @@ LAST_EXPIRY = 253_402_300_799
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}\z")]
 
 
-class PannierClaim(ArchiveOptions, TokenFormats):
+class PannierClaim(ArchiveOptions, TokenFormats, TokenTerms):
     """Everything in a token that is ours. Closed: an unknown member would be a restriction that we do not keep.
 
-    Formats may stand beside ``files`` too: a reader that ignores them serves the same files, as another container.
+    Formats may stand beside ``files`` too: a reader that ignores them serves the same files, as another container. So
+    may a rate and a grace, but not that a token is for a single download.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -54,6 +63,8 @@ class PannierClaim(ArchiveOptions, TokenFormats):
         if self.narrows and self.paths is None:
             # beside `files` a reader of the wire would not see the options; beside `selection` they would be said twice
             raise PydanticCustomError("claim_options", "options stand beside paths, or in the kept selection")
+        if self.one_time and self.paths is None and self.selection is None:
+            raise PydanticCustomError("claim_one_time", "one_time stands beside paths or a kept selection")
         return self
 
     @model_validator(mode="after")
@@ -61,11 +72,16 @@ class PannierClaim(ArchiveOptions, TokenFormats):
         check_layout(self.layout, (self.offered, *self.formats))
         return self
 
+    @model_validator(mode="after")
+    def _one_download_can_be_told(self) -> Self:
+        check_one_time(self, (self.offered, *self.formats))
+        return self
+
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
         # a token is part of a URL: what goes without saying is left out. `v` is always said
         narrowing, formats = ArchiveOptions(), TokenFormats()
-        defaults = (None, (), narrowing.links, narrowing.layout, formats.format, formats.compression)
+        defaults = (None, (), 0, narrowing.links, narrowing.layout, formats.format, formats.compression)
         return {key: value for key, value in write(self).items() if key == "v" or value not in defaults}
 
 
@@ -111,6 +127,11 @@ class ArchiveDownloadTokenData(BaseModel):
     def formats(self) -> TokenFormats:
         """Return what the archive comes as; a stored ZIP unless our claim says otherwise."""
         return self.pannier if self.pannier is not None else TokenFormats()
+
+    @property
+    def terms(self) -> TokenTerms:
+        """Return under which terms it was given out."""
+        return self.pannier.terms if self.pannier is not None else TokenTerms()
 
     def selection(self) -> Selection | None:
         """Return what the archive is made of, or None if the state store keeps it under ``pannier.selection``."""

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from pannier.archive.formats import FORMATS, Format, renamed
@@ -27,22 +28,36 @@ from pannier.dto.archives import (
 from pannier.dto.claims import ArchiveDownloadTokenData, PannierClaim
 from pannier.dto.ids import FolderId
 from pannier.dto.selections import Selection, placeholder
-from pannier.errors import InvalidRequest, SelectionChanged, SelectionRefused, TokenClaimsInvalid
+from pannier.dto.terms import TokenTerms
+from pannier.errors import (
+    Busy,
+    ChecksumsPending,
+    InvalidRequest,
+    PannierError,
+    SelectionChanged,
+    SelectionRefused,
+    StateUnavailable,
+    TokenClaimsInvalid,
+)
 from pannier.services.orders import Order
 from pannier.services.places import Places
 from pannier.services.planning import Plans
 from pannier.services.progress import Progress
 from pannier.services.reports import page, read_cursor, report
 from pannier.state.base import SelectionStore, SessionStore
+from pannier.state.sessions import NewSession, key_of
 from pannier.streams.archive import ArchiveReader, Engine
 from pannier.streams.base import StreamReader
 from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Place
 from pannier.tokens import PydanticJWT, session_of
+from pannier.window import Window
 
 _MINT_SECONDS = 1.0
 """How long minting waits for the plan."""
 _POLL_SECONDS = 0.02
+_TRY_SECONDS = 2.0
+"""How long it is tried whether a download can go on."""
 _LONGEST_IN_CLAIMS = 4_096
 """Bytes of JSON that a selection may have to travel in the token: a token is part of a URL."""
 _PIN_GRACE = 24 * 3600
@@ -60,6 +75,8 @@ class Grant:
     session: str
     """What pins are remembered by: each stored format of a token begins a download of its own."""
     expires: int
+    ticket: NewSession | None = None
+    """What the session of an archive token is kept by; None for the token of a single file."""
 
     @property
     def encoded(self) -> bool:
@@ -80,11 +97,14 @@ class Archives:
         keys: PydanticJWT,
         sessions: SessionStore,
         selections: SelectionStore,
+        register: Callable[[NewSession], Awaitable[None]],
         session_expire: float,
     ) -> None:
+        """``register`` keeps the session of a token before it is given out (``Sessions.register``)."""
         self._places, self._plans, self._engine, self._keys = places, plans, engine, keys
         self._encoding = encoding
         self._sessions, self._selections, self._session_expire = sessions, selections, session_expire
+        self._register = register
 
     # -- for managers
 
@@ -94,7 +114,7 @@ class Archives:
         Raises:
             SelectionRefused: A selected path, or something below one that was reached in time, cannot be archived.
             VolumeUnknown, FolderMissing, LimitExceeded, Busy, InvalidRequest, VolumeFailed: As planning finds.
-            StateUnavailable: A large selection cannot be kept.
+            StateUnavailable: Its session, or a large selection, cannot be kept.
             MintingUnavailable: There is no key to sign a token with.
         """
         selection = await self._engine.workers.run(_selection, request)
@@ -102,14 +122,17 @@ class Archives:
         plan = await self._plan_for_a_second(order)
         format = FORMATS[request.offered]
         shape = await self._plans.shape(order, plan, format) if plan is not None else None
-        token = self._keys.issue(await self._claims(request, selection))
+        claims = await self._claims(request, selection)
+        token = self._keys.issue(claims)
+        ticket = _ticket(token, claims)
+        await self._register(ticket)
+        reply = ArchiveTokenReply(token=token, session=ticket.key.hex(), plan="running")
         if shape is None:
-            return ArchiveTokenReply(token=token, plan="running")
-        if format.encoding is not None:
-            return ArchiveTokenReply(token=token, plan="done", entries=shape.entries)
-        return ArchiveTokenReply(
-            token=token, plan="done", entries=shape.entries, length=shape.layout.length, etag=shape.etag
-        )
+            return reply
+        counted = {"plan": "done", "entries": shape.entries}
+        if format.encoding is None:
+            counted |= {"length": shape.layout.length, "etag": shape.etag}
+        return reply.model_copy(update=counted)
 
     async def plan(
         self, request: ArchivePlanRequest, watch: Callable[[Progress], None] | None = None
@@ -143,13 +166,15 @@ class Archives:
     ) -> Grant:
         """Return what a token allows, in the format that is asked for (default: the signed one).
 
+        A token that has expired is let in as long as what was begun with it may be resumed.
+
         Raises:
             TokenRejected: It allows nothing here.
             InvalidRequest: It does not allow the format.
             VolumeUnknown: Its volume is not configured.
             StateUnavailable: Its selection cannot be looked up.
         """
-        claims = self._keys.validate(token, ArchiveDownloadTokenData)
+        claims = self._keys.validate(token, ArchiveDownloadTokenData, grace=_grace)
         selection = claims.selection()
         if selection is None:
             assert claims.pannier is not None
@@ -157,6 +182,8 @@ class Archives:
             selection = await self._kept(claims.pannier.selection)
         signed = FORMATS[claims.formats.offered]
         chosen = FORMATS[_chosen(claims.formats, format, compression)]
+        if chosen is not signed and claims.terms.one_time:
+            raise InvalidRequest("format", "this token is for a single download, in the format it was made for")
         filename = claims.filename or DEFAULT_NAME + chosen.extension
         session = session_of(token, claims.jti)
         return Grant(
@@ -164,8 +191,32 @@ class Archives:
             format=chosen,
             filename=filename if chosen.extension == signed.extension else renamed(filename, chosen),
             session=session if chosen is signed else f"{session}:{chosen.label}",
-            expires=claims.exp,
+            expires=claims.exp + claims.terms.resume_grace,
+            ticket=_ticket(token, claims),
         )
+
+    async def resumable(self, grant: Grant, etag: str, position: int) -> bool | None:
+        """Find out whether an archive that was begun could go on from a byte: by trying, which sends nothing.
+
+        None where it takes too long to tell.
+
+        Raises:
+            StateUnavailable: It cannot be told now.
+        """
+        try:
+            async with asyncio.timeout(_TRY_SECONDS):
+                reader = await self.open(grant, etag)
+                if reader.version.etag != etag:
+                    return False
+                async with aclosing(reader.read(Window(position, min(position + 1, reader.length)))) as items:
+                    await anext(items)
+        except (TimeoutError, Busy, ChecksumsPending):
+            return None
+        except StateUnavailable:
+            raise
+        except PannierError:
+            return False
+        return True
 
     async def open_encoded(self, grant: Grant) -> StreamReader:
         """Return a reader of an archive in an encoded format; errors as ``open``."""
@@ -254,19 +305,21 @@ class Archives:
             await asyncio.gather(planning, return_exceptions=True)
 
     async def _claims(self, request: ArchiveTokenRequest, selection: Selection) -> ArchiveDownloadTokenData:
-        expires = int(time.time() + self._session_expire)
+        expires = int(time.time() + (self._session_expire if request.expires_in is None else request.expires_in))
         files = request.files
         members: dict[str, object] = {}
         body = await self._engine.workers.run(selection.body)
         digest = hashlib.sha256(body).hexdigest()
         if len(body) > _LONGEST_IN_CLAIMS:
-            await self._selections.keep(digest, body, expires + _PIN_GRACE)
+            await self._selections.keep(digest, body, expires + request.resume_grace + _PIN_GRACE)
             files, members = (placeholder(digest),), {"selection": digest}
-        elif request.narrows:
+        elif request.narrows or request.one_time:
             files, members = (placeholder(digest),), {"paths": selection.files, **dict(request.options)}
         formats = TokenFormats(format=request.format, compression=request.compression, formats=request.formats)
         if formats != TokenFormats():
             members |= dict(formats)
+        if request.terms != TokenTerms():
+            members |= dict(request.terms)
         claim = PannierClaim.model_validate(members) if members else None
         return ArchiveDownloadTokenData(
             operation=TokenOperation.DOWNLOAD,
@@ -297,6 +350,25 @@ class Archives:
         return ChecksumCoverage(
             known_entries=shape.entries - len(unknown), known_bytes=plan.content_bytes - unknown_bytes
         )
+
+
+def _grace(claims: ArchiveDownloadTokenData) -> float:
+    return claims.terms.resume_grace
+
+
+def _ticket(token: str, claims: ArchiveDownloadTokenData) -> NewSession:
+    terms, format = claims.terms, FORMATS[claims.formats.offered]
+    return NewSession(
+        key=key_of(session_of(token, claims.jti)),
+        volume=claims.volume,
+        folder=str(claims.virtual_folder_id),
+        filename=claims.filename or DEFAULT_NAME + format.extension,
+        format=claims.formats.offered,
+        expires=claims.exp,
+        grace=terms.resume_grace,
+        rate=terms.rate,
+        one_time=terms.one_time,
+    )
 
 
 def _chosen(signed: TokenFormats, format: ArchiveFormat | None, compression: Compression | None) -> OfferedFormat:

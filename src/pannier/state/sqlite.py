@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import time
 from collections import OrderedDict
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pannier.errors import ConfigInvalid, StateUnavailable
+from pannier.state import sessions
 from pannier.state.base import WITHDRAWN
 from pannier.state.database import MOUNTS, PATIENCE, Database, Schema
 from pannier.state.writer import DEADLINE, GroupWriter, ResultT, Work
@@ -27,7 +27,7 @@ _TASKS = (
 STATE = Schema(
     noun="state database",
     application=0x50414E31,  # "PAN1"
-    version=2,
+    version=3,
     tables=(
         # keys are SHA-256 digests of the names: of one size, and the file tells no token's name
         "CREATE TABLE pins (session BLOB PRIMARY KEY, etag TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID",
@@ -35,9 +35,10 @@ STATE = Schema(
         "CREATE TABLE selections (digest BLOB PRIMARY KEY, body BLOB NOT NULL, expires INTEGER NOT NULL)",
         "CREATE INDEX selections_by_expiry ON selections (expires)",
         *_TASKS,
+        *sessions.TABLES,
     ),
     loss="downloads that were begun then start over",
-    upgrades={1: _TASKS},
+    upgrades={1: _TASKS, 2: sessions.TABLES},
 )
 
 _OPENING = 60.0
@@ -45,6 +46,7 @@ _OPENING = 60.0
 _GRACE = 3600
 """Seconds that a row stays after its expiry: clocks differ, and a response may outlive its token."""
 _MOST_PINS_COLLECTED = 500
+_MOST_SESSIONS_COLLECTED = 500
 _MOST_SELECTIONS_COLLECTED = 20
 _LAST = 2**62
 """A time beyond this does not fit a column."""
@@ -118,7 +120,7 @@ class SqliteState:
         seen = self._recall(session)
         if seen and (not certain or seen[0] == WITHDRAWN):
             return seen[0]
-        key = _key(session)
+        key = sessions.key_of(session)
         row, generation = await self._ask(lambda connection: _pin_row(connection, key), writes=False)
         if row is None:
             self._seen.pop(session, None)
@@ -131,7 +133,7 @@ class SqliteState:
         seen = self._recall(session)
         if seen and seen[1] >= expires:
             return seen[0]
-        key = _key(session)
+        key = sessions.key_of(session)
 
         def work(connection: sqlite3.Connection) -> tuple[str, int]:
             connection.execute(
@@ -152,7 +154,7 @@ class SqliteState:
         seen = self._recall(session)
         if seen and seen[0] == WITHDRAWN and seen[1] >= expires:
             return
-        key = _key(session)
+        key = sessions.key_of(session)
 
         def work(connection: sqlite3.Connection) -> tuple[str, int]:
             connection.execute(
@@ -167,9 +169,14 @@ class SqliteState:
         row, generation = await self._ask(work, writes=True)
         self._remember(session, row, generation)
 
+    async def ask(self, work: Work[ResultT], *, writes: bool) -> ResultT:
+        """Run work on the database, for what is kept in it beside pins and selections (``writer.Ask``)."""
+        result, _ = await self._ask(work, writes=writes)
+        return result
+
     async def keep(self, digest: str, body: bytes, expires: int) -> None:
         """See ``SelectionStore.keep``."""
-        row = (_key(digest), body, min(expires, _LAST))
+        row = (sessions.key_of(digest), body, min(expires, _LAST))
         await self._ask(
             lambda connection: connection.execute(
                 "INSERT INTO selections (digest, body, expires) VALUES (?, ?, ?) "
@@ -181,7 +188,7 @@ class SqliteState:
 
     async def selection(self, digest: str) -> bytes | None:
         """See ``SelectionStore.selection``."""
-        key = _key(digest)
+        key = sessions.key_of(digest)
         row, _ = await self._ask(
             lambda connection: connection.execute("SELECT body FROM selections WHERE digest = ?", (key,)).fetchone(),
             writes=False,
@@ -228,11 +235,8 @@ class SqliteState:
             "DELETE FROM selections WHERE digest IN (SELECT digest FROM selections WHERE expires < ? LIMIT ?)",
             (before, _MOST_SELECTIONS_COLLECTED),
         ).rowcount
-        return pins == _MOST_PINS_COLLECTED or selections == _MOST_SELECTIONS_COLLECTED
-
-
-def _key(name: str) -> bytes:
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+        more = sessions.collect(connection, before, _MOST_SESSIONS_COLLECTED)
+        return more or pins == _MOST_PINS_COLLECTED or selections == _MOST_SELECTIONS_COLLECTED
 
 
 def _pin_row(connection: sqlite3.Connection, key: bytes) -> tuple[str, int] | None:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pannier.errors import ConfigInvalid, StateUnavailable
 from pannier.state.database import Database
@@ -24,6 +24,13 @@ DEADLINE = 5.0
 
 ResultT = TypeVar("ResultT")
 Work = Callable[[sqlite3.Connection], ResultT]
+
+
+class Ask(Protocol):
+    """Runs work on a database that somebody keeps open; raises ``StateUnavailable`` where that cannot be."""
+
+    async def __call__(self, work: Work[ResultT], *, writes: bool) -> ResultT: ...
+
 
 _log = logging.getLogger(__name__)
 
