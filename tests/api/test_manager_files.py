@@ -299,6 +299,22 @@ async def test_a_tree_deeper_than_any_path_is_deleted(folder: Disk) -> None:
 # ---------------------------------------------------------------- many at once
 
 
+async def test_a_path_of_thousands_of_names_is_made_and_gone_again(folder: Disk) -> None:
+    """By its length, not by the square of it, which would be minutes of a thread for one request."""
+    path = "d/" * 2_000 + "e"
+    assert (await folder.ask("mkdir", relpath=path)).status == 200
+    assert (await folder.ask("list", relpath=path)).json["items"] == []
+    assert (await folder.ask("mkdir", relpath=path, exist_ok=True)).status == 200
+    upload = (await folder.ask("upload", relpath="f", size=1)).json["token"]
+    client = folder.it.listening.client_url
+    query = f"token={upload}&dst_dir={'u/' * 2_000}"
+    answer = await folder.it.ask("PATCH", f"{client}/upload?{query}", data=b"x", Upload_Offset="0")
+    assert answer.status == 204
+    assert (await folder.ask("fetch", relpath="u/" * 2_000 + "f")).body == b"x"
+    assert (await folder.ask("delete", relpaths=["d", "u"], recursive=True)).status == 200
+    assert folder.tree() == {}
+
+
 async def test_a_thousand_requests_over_one_folder_lose_nothing_and_leave_nothing(folder: Disk) -> None:
     before = len(os.listdir("/proc/self/fd"))
 

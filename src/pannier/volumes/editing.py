@@ -22,9 +22,11 @@ from pannier.volumes.publishing import PosixUpload
 from pannier.volumes.refusals import BROKEN, told, told_of
 from pannier.volumes.removal import GoOn, remove_tree
 from pannier.volumes.renaming import rename_new
-from pannier.volumes.staging import Staging
+from pannier.volumes.staging import Staging, sync
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROUNDS = 100
+"""How often a way is made again that somebody else makes, or takes away, at the same time."""
 _REMOVED = b"removed-"
 """What the names of things that are being removed begin with, in the reserved directory."""
 
@@ -84,12 +86,10 @@ class PosixEditor:
             parents: Make those on the way to it, too; otherwise they must be there.
             exist_ok: Nothing happens where a directory is already there.
         """
-        names = path.split(b"/") if path else []
+        above = path.rpartition(b"/")[0]
         with self.telling(path):
-            for count in range(1, len(names)) if parents else ():
-                above = b"/".join(names[:count])
-                if not self.is_there(above):
-                    self.make(above, exist_ok=True)
+            if parents and above:
+                self.make_way(above)
             if path:
                 self.make(path, exist_ok=exist_ok)
             elif not exist_ok:
@@ -220,11 +220,69 @@ class PosixEditor:
                 if exist_ok and self._directory(path) is not None:
                     return
                 raise
-            made = os.open(spot.name, _OPEN_DIRECTORY, dir_fd=spot.directory)
+            os.close(self._enter_made(spot.directory, spot.name))
+
+    def make_way(self, path: bytes, *, durable: bool = False) -> None:
+        """Make the directories of a path that are not there, if asked for durably.
+
+        How far the way is there is found by halving, and what is made goes down from its end: from the folder's root
+        for each of them, a path of some thousand names would take minutes.
+        """
+        names = path.split(b"/")
+        for last_try in (False,) * _ROUNDS + (True,):
+            there = self._there(names)
+            if there == len(names):
+                return
             try:
-                self.ownership.grant(made, self.ownership.directory_mode)
+                self._make_below(names, there, durable=durable)
+                return
+            except FileExistsError:  # somebody else has made it meanwhile
+                if last_try:
+                    raise
+
+    def _there(self, names: Sequence[bytes]) -> int:
+        """Return how many of the names, from the first on, lead to something."""
+        least, most = 0, len(names)
+        middle = most
+        while least < most:
+            if self.is_there(b"/".join(names[:middle])):
+                least = middle
+            else:
+                most = middle - 1
+            middle = (least + most + 1) // 2
+        return least
+
+    def _make_below(self, names: Sequence[bytes], there: int, *, durable: bool) -> None:
+        with self.root.use() as root, resolve(root, b"/".join(names[:there]), follow=True) as place:
+            if kind_of(place.status) is not Kind.DIRECTORY:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not place.source and names[there] == RESERVED:
+                raise _reserved(b"/".join(names))
+            at = place.directory
+            try:
+                for name in names[there:]:
+                    os.mkdir(name, 0o700, dir_fd=at)
+                    below = self._enter_made(at, name)
+                    above, at = at, below
+                    try:
+                        if durable:
+                            sync(above)
+                    finally:
+                        if above != place.directory:
+                            os.close(above)
             finally:
-                os.close(made)
+                if at != place.directory:
+                    os.close(at)
+
+    def _enter_made(self, directory: int, name: bytes) -> int:
+        """Give a directory that was made just now its owner and rights, and return a descriptor of it to close."""
+        made = os.open(name, _OPEN_DIRECTORY, dir_fd=directory)
+        try:
+            self.ownership.grant(made, self.ownership.directory_mode)
+        except BaseException:
+            os.close(made)
+            raise
+        return made
 
     def _take_away(self, path: bytes, hidden: int) -> None:
         """Have what is at a path vanish into the directory ``hidden``, if anything is there."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pannier.dto.uploads import Conflict
-from pannier.errors import OffenceCode, TargetExists
-from pannier.volumes.base import Published, Refused
+from pannier.errors import TargetExists
+from pannier.volumes.base import Published
 from pannier.volumes.identities import pack_identity
 from pannier.volumes.renaming import rename_new
 from pannier.volumes.staging import Staged, Staging, is_at, sync
@@ -56,7 +56,7 @@ class PosixUpload:
         above = path.rpartition(b"/")[0]
         with self.editor.telling(path):
             if above:
-                self._make_way(above)
+                self.editor.make_way(above, durable=True)
             with self.editor.spot(path) as spot:
                 self.editor.ownership.grant(self.staged.descriptor, self.editor.ownership.file_mode)
                 self.staged.finish()
@@ -71,23 +71,6 @@ class PosixUpload:
         with self.editor.telling(self.session):
             os.unlink(self.session, dir_fd=self.directory)
         self._tidy()
-
-    def _make_way(self, above: bytes) -> None:
-        """Make the directories on the way to a name, those that were made durably."""
-        names = above.split(b"/")
-        made: list[bytes] = []
-        for count in range(1, len(names) + 1):
-            path = b"/".join(names[:count])
-            if not self.editor.is_there(path):
-                self.editor.make(path, exist_ok=True)
-                made.append(path)
-        for path in made:
-            try:
-                with self.editor.spot(path) as spot:
-                    sync(spot.directory)
-            except Refused as refused:  # somebody takes away what we make: the file will not find its place either
-                if refused.offence.code is not OffenceCode.MISSING:
-                    raise
 
     def _appear(self, spot: Spot, conflict: Conflict) -> bytes:
         """Give the file its name, and return it: another one than was wanted where the policy says so."""
