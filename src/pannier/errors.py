@@ -9,31 +9,20 @@
     │   │   └── InvalidParameters    the same at the wire's older routes
     │   ├── UnreadableBody           the body is absent or not JSON
     │   ├── VolumeUnknown            no such volume is configured
-    │   ├── FolderMissing            the virtual folder's directory is not there
-    │   ├── MountRefused             a folder, or a path in it, cannot be mounted
-    │   ├── FolderExists             a virtual folder of that id is there already
-    │   ├── QuotaScopeMissing        the quota scope's directory is not there
-    │   ├── QuotaScopeExists         it is there already
+    │   ├── FolderMissing, FolderExists, MountRefused
+    │   ├── QuotaScopeMissing, QuotaScopeExists
     │   ├── PathOutside              a path leaves its folder, or cannot be one
-    │   ├── FileMissing              nothing is where a path leads
-    │   ├── NotAFile                 something is, but no regular file
-    │   ├── TargetExists             something is where something new is to be
+    │   ├── FileMissing, NotAFile, TargetExists
     │   ├── OperationRefused         the file system refuses what was asked: a name too long, a directory not empty, …
-    │   ├── OperationUnsupported     the volume has no such operation
-    │   ├── CloneAcrossVolumes       a folder is to be cloned to another volume
+    │   ├── OperationUnsupported, CloneAcrossVolumes
     │   ├── StorageFull              no room is left on the volume, or in its quota
     │   │   └── QuotaExceeded            a limit that was set here would be passed
-    │   ├── UploadMissing            no such upload is unfinished
     │   ├── UploadConflict           the upload is elsewhere than the client thinks
-    │   │   ├── UploadOffsetMismatch     its offset is another
-    │   │   ├── UploadLeaseHeld          somebody else is writing to it
-    │   │   └── UploadLeaseLost          its writer was silent for too long
+    │   │   └── UploadOffsetMismatch, UploadLeaseHeld, UploadLeaseLost
     │   ├── UploadChecksumMismatch   bytes came that are not those of their checksum
-    │   ├── TaskMissing              no such background task is known
-    │   ├── SessionMissing           no such session is known
+    │   ├── UploadMissing, TaskMissing, SessionMissing
     │   ├── SessionEnded             a valid token that opens nothing any more
-    │   │   ├── SessionRevoked           somebody took it back
-    │   │   └── SessionSpent             it was for one download, which was taken
+    │   │   └── SessionRevoked, SessionSpent
     │   ├── SelectionRefused         some selected entries cannot be part of an archive
     │   ├── LimitExceeded            a configured limit would be passed
     │   │   ├── Busy                     the same, but it goes away by itself
@@ -42,10 +31,7 @@
     │   │   └── TooSlow                  the request comes too slowly, or not at all
     │   ├── ManagerForbidden         the manager secret is missing or wrong
     │   ├── TokenRejected            a token opens nothing
-    │   │   ├── TokenUndecodable         it is not a JWT
-    │   │   ├── TokenForged              its signature or algorithm is not ours
-    │   │   ├── TokenExpired             its time is over
-    │   │   └── TokenClaimsInvalid       well signed, wrong claims
+    │   │   └── TokenUndecodable, TokenForged, TokenExpired, TokenClaimsInvalid
     │   ├── SelectionChanged         a bare range asks for bytes of an archive that is no more
     │   ├── ResumeUnverified         a bare range where nothing says which archive the client holds
     │   └── ChecksumsPending         the window needs checksums that are still being computed

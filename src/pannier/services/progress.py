@@ -6,7 +6,10 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from pannier.errors import Offence
+from pannier.errors import LimitExceeded, Offence, show
+
+
+_Path = bytes  # a field of what follows has the type's name
 
 
 class WalkCancelled(Exception):
@@ -21,6 +24,20 @@ class WalkLimits:
     depth: int = 100
     seconds: float = 120.0
     bytes: int | None = None
+
+    def check(self, entries: int, content: int = 0) -> None:
+        """Raise LimitExceeded where there are more entries, or bytes of content, than allowed."""
+        if entries > self.entries:
+            raise LimitExceeded("entries", measured=entries, limit=self.entries, setting="limits.max-entries")
+        if self.bytes is not None and content > self.bytes:
+            raise LimitExceeded("bytes of content", measured=content, limit=self.bytes, setting="limits.max-bytes")
+
+    def check_depth(self, path: _Path) -> None:
+        """Raise LimitExceeded where what is in the directory ``path`` lies too deep."""
+        depth = path.count(b"/") + 2 if path else 1
+        if depth > self.depth:
+            what = f"components of the paths below {show(path[:80])}"
+            raise LimitExceeded(what, measured=depth, limit=self.depth, setting="limits.max-depth")
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from pannier.archive.names import LONGEST, Siblings, clashes, entry_names, is_sa
 from pannier.archive.plan import Omitted, Renamed, Warned
 from pannier.dto.archives import LinkPolicy
 from pannier.dto.paths import to_text
-from pannier.errors import LimitExceeded, Offence, OffenceCode, show
+from pannier.errors import LimitExceeded, Offence, OffenceCode
 from pannier.services.clocks import Clock
 from pannier.services.progress import Progress, WalkCancelled, WalkLimits
 from pannier.services.scouting import Scout
@@ -166,7 +166,7 @@ class Walk:
         children = Steps(found.source, self._list(path, found))
         if children:
             pending.append(children)
-            self._check_depth(path)
+            self._limits.check_depth(path)
         elif path:
             self._add(path, found)
 
@@ -231,9 +231,7 @@ class Walk:
         progress = self._progress
         progress.entries += len(files)
         progress.bytes += sum(files.sizes)
-        if progress.entries + others > self._limits.entries:
-            raise self._too_many(progress.entries + others)
-        self._check_bytes()
+        self._limits.check(progress.entries + others, progress.bytes)
 
     def _look_at_names(self, path: bytes, names: list[list[bytes]], siblings: Siblings) -> None:
         siblings.end()
@@ -293,9 +291,7 @@ class Walk:
         self._entries.append(entry_of(path, found))
         self._progress.entries += 1
         self._progress.bytes += stat.size if stat.kind is Kind.FILE else 0
-        if self._progress.entries > self._limits.entries:
-            raise self._too_many(self._progress.entries)
-        self._check_bytes()
+        self._limits.check(self._progress.entries, self._progress.bytes)
 
     def _add_files(self, run: Run) -> None:
         files, first = run.files, len(self._entries)
@@ -341,23 +337,7 @@ class Walk:
                 limit=limits.seconds,
                 setting="limits.plan-seconds",
             )
-        noted = len(self._walked.offences) + len(self._walked.omitted)
-        if noted > limits.entries:
-            raise self._too_many(noted)
-
-    def _check_depth(self, path: bytes) -> None:
-        depth = path.count(b"/") + 2 if path else 1
-        if depth > self._limits.depth:
-            what = f"components of the paths below {show(path[:80])}"
-            raise LimitExceeded(what, measured=depth, limit=self._limits.depth, setting="limits.max-depth")
-
-    def _check_bytes(self) -> None:
-        measured, limit = self._progress.bytes, self._limits.bytes
-        if limit is not None and measured > limit:
-            raise LimitExceeded("bytes of content", measured=measured, limit=limit, setting="limits.max-bytes")
-
-    def _too_many(self, measured: int) -> LimitExceeded:
-        return LimitExceeded("entries", measured=measured, limit=self._limits.entries, setting="limits.max-entries")
+        limits.check(len(self._walked.offences) + len(self._walked.omitted))
 
     # -- the whole
 
