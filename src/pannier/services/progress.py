@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from pannier.errors import LimitExceeded, Offence, show
 
-
 _Path = bytes  # a field of what follows has the type's name
 
 
