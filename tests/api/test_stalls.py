@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from pannier import metrics
 from pannier.api.stalls import Pace, Patience
 from tests.api.disk import disk
 from tests.api.live import FOLDER, MINT, SECRET, Live, live
+from tests.cli.commands import certificate
 
 QUICK: dict[str, Any] = {"limits": {"idle_timeout": 1, "head_timeout": 1, "stall_timeout": 2, "least_rate": 100}}
 SLOW = 500
@@ -206,6 +209,29 @@ async def test_a_client_that_stops_reading_is_dropped_and_gives_its_place_back(t
                 await asyncio.to_thread(read_on, client)
     assert dropped("answer") == before + 1
     assert metrics.ABORTS.labels("client_stalled")._value.get() == aborts + 1
+
+
+async def test_a_client_that_stops_reading_is_dropped_through_tls_too(tmp_path: Path) -> None:
+    before = dropped("answer")
+    certificate_file, key = certificate(tmp_path)
+    client_settings = {"ssl_enabled": True, "ssl_cert": certificate_file, "ssl_privkey": key}
+    trust = ssl.create_default_context(cafile=str(certificate_file))
+    async with live(tmp_path / "state", api={"client": client_settings}, **QUICK) as it:
+        it.write("noise", os.urandom(12_000_000))
+        token = await it.mint("noise")
+        path = it.url(token).removeprefix(it.listening.client_url)
+        connection = await asyncio.to_thread(connect, it.listening.client_url, 4_096)
+        wrap = functools.partial(trust.wrap_socket, connection, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
+        with await asyncio.to_thread(wrap) as client:
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await asyncio.to_thread(client.recv, 1_000)
+            deadline = asyncio.get_running_loop().time() + LIMIT
+            while dropped("answer") == before:
+                assert asyncio.get_running_loop().time() < deadline, "it is waited for still"
+                await asyncio.sleep(0.05)
+            with pytest.raises((ConnectionResetError, ssl.SSLError)):
+                await asyncio.to_thread(read_on, client)
+    assert metrics.STREAMS._value.get() == 0
 
 
 async def test_a_client_that_asks_and_asks_and_reads_nothing_is_dropped(tmp_path: Path) -> None:
