@@ -19,7 +19,8 @@ measured, no more: a scenario that was not run is not here.
 ## Method
 
 Each server is a process of its own on loopback, Pannier as `pannier serve` with one worker process and its settings
-as shipped, except that every download walks its tree again (`plan-fresh-max = "0s"`), because the peers do too. Peers
+as shipped (on two processors that is one helper process for small files, whose CPU time and memory are counted with the
+server's), except that every download walks its tree again (`plan-fresh-max = "0s"`), because the peers do too. Peers
 are installed at the versions shown, each in an environment of its own; libraries run behind aiohttp, used as their
 documentation says, with their chunks gathered to 256 KiB in a thread; `tar` writes into a pipe of 1 MiB that is read
 in a thread; nginx has one worker and sendfile.
