@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
+import structlog
 from aiohttp import web
 
 from pannier.api.connections import Runner
@@ -17,6 +20,29 @@ from pannier.errors import ConfigInvalid
 
 _CUT_SECONDS = 1.0
 _BACKLOG = 1_024
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""What the system says of a connection that waits and cannot be accepted now."""
+
+_log = structlog.get_logger("pannier.listeners")
+
+
+def tell_of_exhaustion(loop: asyncio.AbstractEventLoop) -> None:
+    """Have a loop tell in one line, once a second at most, that it cannot accept connections now; they wait.
+
+    asyncio tries again after a second, and tells each of up to as many tries as there is room for in the backlog.
+    """
+    told = float("-inf")
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal told
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in _EXHAUSTED and "socket" in context):
+            loop.default_exception_handler(context)
+        elif loop.time() >= told + 1:
+            told = loop.time()
+            _log.error("connections have to wait: they cannot be accepted now", reason=error.strerror)
+
+    loop.set_exception_handler(handle)
 
 
 async def listen(

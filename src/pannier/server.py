@@ -37,7 +37,7 @@ from pannier.config.settings import ArchiveSettings
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
 from pannier.keys import Key, KeyRing, private_key, public_key, secret_key
-from pannier.listeners import listen
+from pannier.listeners import listen, tell_of_exhaustion
 from pannier.memory import keep_out_of_collections, share_heap
 from pannier.services.archives import Archives
 from pannier.services.collecting import Collecting
@@ -376,6 +376,7 @@ async def _serve(
     server: Server, settings: Settings, on_ready: Callable[[Listening], None], on_drain: Callable[[int], None]
 ) -> int:
     loop = asyncio.get_running_loop()
+    tell_of_exhaustion(loop)
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)

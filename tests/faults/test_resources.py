@@ -7,12 +7,14 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import trees
 from tests.e2e.proxying import FOLDER, FOLDER_PATH
+from tests.e2e.wire import Wire
 from tests.faults.served import Served, served
 from tests.faults.test_state import fill, small_disk
 
@@ -82,8 +84,9 @@ def without_descriptors(it: Served, left: int) -> Iterator[None]:
     """Let the server open only so many more."""
     pid = it.proxy.process.pid
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    highest = max(int(number) for number in os.listdir(f"/proc/{pid}/fd"))
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + left, hard))
+    used = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
+    free = (number for number in range(hard) if number not in used)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (next(islice(free, left, None)), hard))
     try:
         yield
     finally:
@@ -99,7 +102,7 @@ def test_without_descriptors_it_refuses_or_breaks_off_and_serves_again_with_them
         archive = it.archive()
         descriptors = it.descriptors()
         seen: set[tuple[int, str]] = set()
-        for left in range(8):
+        for left in range(1, 8):  # its client's connection takes one
             with without_descriptors(it, left):
                 for answer in (
                     it.ask(archive),
@@ -125,4 +128,21 @@ def test_without_descriptors_it_refuses_or_breaks_off_and_serves_again_with_them
         assert it.ask(archive).status == 200
         assert it.ask(single).status == 200
         assert it.at("list", relpath=".").status == 200
+        it.rests(descriptors)
+
+
+def test_a_connection_that_cannot_be_accepted_waits_and_the_log_says_so_in_a_line(tmp_path: Path) -> None:
+    with served(tmp_path) as it:
+        assert it.ask(it.archive()).status == 200
+        descriptors = it.descriptors()
+        with Wire(int(it.proxy.said("client").rpartition(":")[2])) as wire:
+            with without_descriptors(it, 0):
+                waiting = Wire(int(it.proxy.said("client").rpartition(":")[2]))
+                it.proxy.wait_for(lambda: "connections have to wait" in it.proxy.err)
+            wire.ask(it.proxy.said("client") + "/")
+            assert wire.answer()[0].status == 200
+            with waiting:
+                waiting.ask(it.proxy.said("client") + "/")
+                assert waiting.answer()[0].status == 200
+        assert "out of system resource" not in it.proxy.err
         it.rests(descriptors)
