@@ -161,7 +161,7 @@ async def test_minting_tells_a_length_only_where_there_is_one(tmp_path: Path) ->
             assert (plan["format"], plan["compression"]) == (FORMATS[label].name, FORMATS[label].compression)
             assert (reply["plan"], reply["entries"]) == ("done", 3)
             if label in ENCODED:
-                assert set(reply) == {"token", "plan", "entries"}
+                assert set(reply) == {"token", "plan", "entries", "session"}
                 assert (plan["length"], plan["etag"]) == (None, None)
             else:
                 answer = await it.get(reply["token"])

@@ -211,7 +211,7 @@ async def test_a_walk_that_goes_on_serves_the_download_and_is_walked_once(tmp_pa
     async with live(tmp_path, volume=volume, archive={}) as it:
         volume.hold()
         minted = (await it.manage(MINT, body())).json
-        assert set(minted) == {"token", "plan"}
+        assert set(minted) == {"token", "plan", "session"}
         assert minted["plan"] == "running"
         download = asyncio.create_task(it.get(minted["token"]))
         await until(it, 1)

@@ -165,6 +165,10 @@ HARMLESS = {
     "compression": "one of some words",
     "links": "one of four words",
     "layout": "one of two words",
+    "expires_in": "a duration",
+    "resume_grace": "a duration",
+    "rate": "a size",
+    "one_time": "yes or no",
 }
 """Fields of bodies that cannot hold a path, and why."""
 
@@ -195,6 +199,7 @@ BODIES: dict[str, tuple[dict[str, Any], Then]] = {
     "POST /folder/file/move": (_F | {"src_relpath": "dir", "dst_relpath": "moved"}, nothing),
     "POST /folder/file/rename": (_F | {"relpath": "a", "new_name": "renamed"}, nothing),
     "POST /folder/file/upload": (_F | {"relpath": "new/file", "size": 3}, spend_upload),
+    "POST /folder/revoke": (_F, nothing),
     "GET /folder/fs-usage": (_V, nothing),
     "GET /folder/metadata": (_F | {"payload": "any"}, nothing),
     "POST /folder/metadata": (_F | {"payload": "any"}, nothing),
@@ -217,6 +222,9 @@ WITHOUT_A_BODY = {
     *(f"{method} {path}" for method in ("GET", "HEAD") for path in ("/readyz", "/status")),
     "GET /volumes",
 }
+BY_ID = {"GET /tasks/{id}", "GET /sessions/{id}", "DELETE /sessions/{id}"}
+QUERIED: dict[str, dict[str, str]] = {"GET /sessions": {"volume": "m", "vfid": FOLDER}}
+"""Of each manager-facing route with a query: good text in it."""
 ALWAYS_REFUSED = {"GET /volume/quota", "PATCH /volume/quota"}
 
 
@@ -249,8 +257,23 @@ def _in_body(route: str, good: dict[str, Any], field: str, then: Then) -> Go:
     return go
 
 
-async def _task(stage: Stage, text: str) -> list[Answer]:
-    return [await ask(stage, "manager", "GET", f"/tasks/{quote(text.encode('utf-8', 'surrogateescape'), safe='')}")]
+def _by_id(route: str) -> Go:
+    method, _, path = route.partition(" ")
+
+    async def go(stage: Stage, text: str) -> list[Answer]:
+        id = quote(text.encode("utf-8", "surrogateescape"), safe="")
+        return [await ask(stage, "manager", method, path.replace("{id}", id))]
+
+    return go
+
+
+def _queried(route: str, name: str) -> Go:
+    method, _, path = route.partition(" ")
+
+    async def go(stage: Stage, text: str) -> list[Answer]:
+        return [await ask(stage, "manager", method, path, query=QUERIED[route] | {name: text})]
+
+    return go
 
 
 # ---------------------------------------------------------------- client-facing: queries, headers and claims
@@ -266,6 +289,7 @@ TOKEN_ROUTES: dict[str, tuple[type[BaseModel], dict[str, str]]] = {
     "HEAD /uploads": (UploadTokenData, {}),
     "PATCH /uploads": (UploadTokenData, {}),
     "DELETE /uploads": (UploadTokenData, {}),
+    "GET /session": (ArchiveDownloadTokenData, {}),
 }
 """Of each client-facing route that takes a token: what the token says, and what else stands in the query."""
 
@@ -288,6 +312,10 @@ PARAMETERS: dict[str, Attacks | str] = {
     "Upload-Checksum": "a word and a number",
     "Tus-Resumable": "compared",
     "id": TEXT,
+    "volume": VOLUME,
+    "vfid": FOLDER_ID,
+    "limit": "a number",
+    "cursor": "a number",
 }
 """Parameters in queries, headers and URLs: what is tried in them, or why they cannot hold a path."""
 
@@ -335,6 +363,9 @@ CLAIMS: dict[type[BaseModel], dict[str, Attacks | str]] = {
         "format": "one of some words",
         "compression": "one of some words",
         "formats": "some of them",
+        "rate": "a number",
+        "one_time": "yes or no",
+        "resume_grace": "a number",
     },
     UploadClaim: {
         "v": "a number",
@@ -463,5 +494,11 @@ WAYS: Sequence[Way] = (
         )
     ),
     Way("client POST /uploads", "header Upload-Metadata", PATH, _in_metadata, "below/uploaded"),
-    Way("manager GET /tasks/{id}", "path id", TEXT, _task, None),
+    *(Way(f"manager {route}", "path id", TEXT, _by_id(route), None) for route in sorted(BY_ID)),
+    *(
+        Way(f"manager {route}", f"query {name}", attacks, _queried(route, name), good)
+        for route, query in QUERIED.items()
+        for name, good in query.items()
+        if not isinstance(attacks := PARAMETERS[name], str)
+    ),
 )

@@ -9,7 +9,7 @@ import struct
 
 from aiohttp import web
 
-from pannier.api.outlets import unacknowledged
+from pannier.api.outlets import held_back, unacknowledged
 
 _AT_ONCE = struct.pack("ii", 1, 0)
 """``struct linger``: closing drops what is queued, and resets the connection (socket(7))."""
@@ -43,7 +43,7 @@ class Acknowledged:
             queued = unacknowledged(self._socket)
         except OSError:  # no such count for this kind of socket
             queued = 0
-        return queued + self._transport.get_write_buffer_size()
+        return queued + held_back(self._transport)
 
     @property
     def lost(self) -> bool:

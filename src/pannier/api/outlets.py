@@ -354,6 +354,14 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
+def held_back(transport: asyncio.WriteTransport) -> int:
+    """Bytes that wait in a transport itself."""
+    try:
+        return transport.get_write_buffer_size()
+    except AttributeError:  # asyncio's for TLS has lost what it asks once it was aborted
+        return 0
+
+
 def unacknowledged(connection: socket.socket) -> int:
     """Bytes in the send queue, sent or not, that the peer has not acknowledged (tcp(7), SIOCOUTQ)."""
     answer = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(_QUEUED.size))

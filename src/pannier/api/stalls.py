@@ -15,6 +15,8 @@ import struct
 import termios
 from dataclasses import dataclass
 
+from pannier.api.outlets import held_back
+
 _QUEUED = struct.Struct("i")
 _ACKNOWLEDGED = struct.Struct("=120xQ")
 """``struct tcp_info`` of Linux up to ``tcpi_bytes_acked``, which is there since Linux 4.2."""
@@ -80,7 +82,7 @@ def taken(transport: asyncio.Transport) -> tuple[int, bool]:
         (queued,) = _QUEUED.unpack(fcntl.ioctl(shared, termios.TIOCOUTQ, bytes(_QUEUED.size)))
     except (OSError, AttributeError, struct.error):  # no TCP, another system, or the connection is gone
         return 0, False
-    return acknowledged, queued > 0 or transport.get_write_buffer_size() > 0
+    return acknowledged, queued > 0 or held_back(transport) > 0
 
 
 def cut(transport: asyncio.Transport) -> None:
