@@ -208,10 +208,10 @@ class Census:
 
     @classmethod
     def settled(cls, server: Pannier) -> Census:
-        """Wait until nothing goes away any more."""
+        """Wait until nothing goes away any more: the last is what looks after sessions once a second."""
         deadline = time.monotonic() + 30
         last, same = cls.of(server), 0
-        while same < 10:
+        while same < 40:
             assert time.monotonic() < deadline, f"it does not settle: {last}"
             time.sleep(0.05)
             now = cls.of(server)
