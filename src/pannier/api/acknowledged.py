@@ -13,6 +13,8 @@ from pannier.api.outlets import held_back, unacknowledged
 
 _AT_ONCE = struct.pack("ii", 1, 0)
 """``struct linger``: closing drops what is queued, and resets the connection (socket(7))."""
+_ENDED = (4, 7, 9, 11)
+"""``tcpi_state``: FIN_WAIT1, CLOSE, LAST_ACK, CLOSING. Our end of the connection then counts as a byte in the queue."""
 
 
 class Acknowledged:
@@ -41,6 +43,8 @@ class Acknowledged:
         """See ``Acknowledgements.pending``."""
         try:
             queued = unacknowledged(self._socket)
+            if queued and self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _ENDED:
+                queued -= 1
         except OSError:  # no such count for this kind of socket
             queued = 0
         return queued + held_back(self._transport)
