@@ -22,6 +22,7 @@ LIMIT = 30.0
 LARGE = 700_000
 NEVER_FRESH = """
 [archive]
+helpers = 0
 plan-fresh-min = 0
 plan-fresh-max = 0
 background-hash-linger = 0

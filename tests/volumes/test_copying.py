@@ -254,7 +254,7 @@ def test_what_is_swapped_for_a_link_to_outside_gives_no_byte_of_it(source: Path,
             states.add(Path(os.fsdecode(place)).is_symlink())
             seen |= {path.read_text() for path in target.rglob("*") if path.is_file() and not path.is_symlink()}
             shutil.rmtree(target)
-    assert seen == {"public"}
+    assert seen <= {"public"}  # nothing at all, where each copy met the link
     assert states == {True, False}, "nothing was swapped"
 
 
