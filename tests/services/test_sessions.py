@@ -172,11 +172,23 @@ async def test_two_streams_of_a_single_download_share_what_they_may_repeat(tmp_p
 async def test_what_leaves_while_it_fails_may_have_left(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         tally, _ = await begun(it, ONCE)
-        with pytest.raises(ConnectionError), tally.offering(500):
+        with pytest.raises(ConnectionError), tally.offering(500, lambda: 7):
             raise ConnectionError
         tally.stop()
         await it.sessions.find(NEW.key.hex())
         assert await it.account() == Account(total=500)
+
+
+async def test_what_is_known_to_have_left_counts_though_its_writing_was_cancelled(tmp_path: Path) -> None:
+    """A client that has everything closes its connection before the server has taken note of its last bytes."""
+    async with bench(tmp_path) as it:
+        tally, _ = await begun(it, ONCE)
+        sent = iter((LENGTH, 2 * LENGTH))
+        with pytest.raises(asyncio.CancelledError), tally.offering(LENGTH, lambda: next(sent)):
+            raise asyncio.CancelledError
+        tally.stop()
+        assert (await it.sessions.find(NEW.key.hex())).spent is not None
+        assert (await it.account()).coverage == Coverage.of([Window(0, LENGTH)])
 
 
 async def test_each_second_what_was_delivered_is_written_and_what_others_revoked_is_cut(tmp_path: Path) -> None:

@@ -144,13 +144,16 @@ class TalliedOutlet:
     async def write(self, data: bytes) -> None:
         tally = self._tally
         if not tally.single:
-            await self._outlet.write(data)
-            tally.took(len(data))
+            before = self.sent
+            try:
+                await self._outlet.write(data)
+            finally:  # a client that has everything may leave before this is known here
+                tally.took(self.sent - before)
             return
         view = memoryview(data)
         for at in range(0, len(data), _PIECE):
             part = view[at : at + _PIECE]
-            with tally.offering(len(part)):
+            with tally.offering(len(part), lambda: self.sent):
                 await self._outlet.write(bytes(part))
             await tally.room()
 

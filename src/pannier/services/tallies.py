@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
@@ -185,13 +185,18 @@ class Tally:
         self._taken += length
 
     @contextmanager
-    def offering(self, length: int) -> Iterator[None]:
-        """Count bytes that leave in this block; if it fails, some of them may have left, and nobody knows how many."""
-        self._offered = length
+    def offering(self, length: int, sent: Callable[[], int]) -> Iterator[None]:
+        """Count bytes that leave in this block, also where it fails: a client that has everything may leave at once.
+
+        ``sent`` tells how many are known to have left, these and all before. Of others, nobody knows whether they did.
+        """
+        self._offered, before = length, sent()
         try:
             yield
         except BaseException:
-            self.live.charge(length)
+            left = min(sent() - before, length)
+            self._taken += left
+            self.live.charge(length - left)
             raise
         else:
             self._taken += length
@@ -205,8 +210,9 @@ class Tally:
 
     def reckon(self) -> None:
         """Account for what was acknowledged since the last time."""
+        taken = self._taken  # before the look: a thread may be sending more
         pending = self._acknowledgements.pending() if self._acknowledgements is not None else 0
-        acknowledged = self._taken - pending
+        acknowledged = taken - pending
         if acknowledged > self._reckoned:
             start = self.window.start
             window, self._reckoned = Window(start + self._reckoned, start + acknowledged), acknowledged
