@@ -90,8 +90,9 @@ def renaming(*moves: tuple[bytes, bytes]) -> Iterator[None]:
 @contextmanager
 def exchanging(one: bytes, other: bytes) -> Iterator[None]:
     """Have two things change places, atomically, again and again, in another process."""
+    # with pauses: without them it holds the directory's lock nearly always, and who reads there comes by turns at best
     program = """if True:
-        import ctypes, os, sys
+        import ctypes, os, random, sys, time
         one, other = (bytes.fromhex(name) for name in sys.argv[1:])
         exchange = ctypes.CDLL(None, use_errno=True).renameat2
         print(flush=True)
@@ -99,6 +100,7 @@ def exchanging(one: bytes, other: bytes) -> Iterator[None]:
             for _ in range(1000):
                 if exchange(-100, one, -100, other, 2):
                     sys.exit(os.strerror(ctypes.get_errno()))
+                time.sleep(random.random() * 0.0002)
     """
     with _in_the_way(program, [one, other]):
         yield
