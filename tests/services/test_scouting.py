@@ -21,6 +21,7 @@ from pannier.services.planning import Plans
 from pannier.services.scouting import Scout
 from pannier.streams.hashing import Place
 from pannier.streams.helpers import Helpers
+from pannier.streams.helping import SLOTS, request_to_look
 from pannier.streams.workers import Workers
 from pannier.volumes.posix import SingleFolderVolume
 from tests.streams.helping import helping, processes
@@ -147,6 +148,23 @@ async def test_directories_that_vanish_or_become_links_are_told_as_by_a_walk_of_
         opened.close()
     finally:
         volume.close()
+
+
+async def test_a_directory_that_links_lead_to_again_keeps_no_helper(tmp_path: Path, helpers: Helpers) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "file").touch()
+    for number in range(20):
+        (tmp_path / f"link-{number:02}").symlink_to("a")
+    assert told(await plan_of(tmp_path, helpers)) == told(await plan_of(tmp_path, Helpers(0)))
+    root = os.open(tmp_path, os.O_RDONLY)
+    try:
+        tickets = [helpers.ask(root, request_to_look(b"a")) for _ in range(2 * SLOTS)]
+        assert None not in tickets
+        for ticket in filter(None, tickets):
+            assert ticket.looked() is not None
+            ticket.release()
+    finally:
+        os.close(root)
 
 
 async def test_nothing_is_kept_open(tmp_path: Path, helpers: Helpers) -> None:

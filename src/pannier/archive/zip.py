@@ -125,11 +125,9 @@ class ZipLayout:
         return [self.after(number, crc32) for number, crc32 in zip(entries, checksums, strict=True)]
 
     def recipe(self, entries: range) -> str | None:
-        start, stop = entries.start, entries.stop
-        whole = (
-            self._entries.kinds.count(_FILE, start, stop) == len(entries) and 0 not in self._entries.sizes[start:stop]
-        )
-        return ZIP if whole and self._all_plain(entries) and self._entries.are_named_as_found(start, stop) else None
+        columns, start, stop = self._entries, entries.start, entries.stop
+        filled = columns.kinds.count(_FILE, start, stop) == len(entries) and 0 not in columns.sizes[start:stop]
+        return ZIP if filled and self._all_plain(entries) and columns.are_named_as_found(start, stop) else None
 
     def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
         return b"".join(self._central_headers(part, crc32_of) for part in runs(entries.stop, entries.start))

@@ -32,8 +32,7 @@ class Scout:
         self._looked: dict[bytes, tuple[Looked | None, int]] = {}
         """What they answered; and when they were asked."""
         self._turn = 0
-
-        self._turn = 0
+        """Directories that helpers were asked for since the last one that was left to the walk."""
 
     def expect(self, sources: Sequence[bytes]) -> None:
         """Say which directories will be entered next, in order, and before all that were expected until now."""
@@ -72,13 +71,14 @@ class Scout:
         for source in [source for source, (ticket, _) in self._asked.items() if ticket.is_told()]:
             self._take(source)
         while self._expected and len(self._asked) + len(self._looked) < _KEPT:
+            source = self._expected[-1]
             if self._turn >= _SHARE * len(self._helpers):
                 self._turn = 0
-                self._expected.pop()  # by ourselves, when we come to it
-                continue
-            asked_ns = self._now_ns()
-            ticket = self._helpers.ask(self._shared.root(), request_to_look(self._expected[-1]), waiting=_EACH)
-            if ticket is None:
-                return
-            self._asked[self._expected.pop()] = ticket, asked_ns
-            self._turn += 1
+            elif source not in self._asked and source not in self._looked:  # links lead to a directory once more
+                asked_ns = self._now_ns()
+                ticket = self._helpers.ask(self._shared.root(), request_to_look(source), waiting=_EACH)
+                if ticket is None:
+                    return
+                self._asked[source] = ticket, asked_ns
+                self._turn += 1
+            self._expected.pop()  # what nobody was asked for is listed by the walk, when it comes to it
