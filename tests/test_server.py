@@ -25,7 +25,8 @@ import pytest
 from pannier.config import Settings, load
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid, StateUnavailable
-from pannier.server import ServedFolder, Server, open_volumes
+from pannier.parts import ServedFolder, open_volumes
+from pannier.server import Server
 from pannier.volumes.memory import MemoryVolume
 from tests.api.live import MINT, PLAN, live
 from tests.api.test_connections import NOT_HTTP

@@ -9,7 +9,6 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
@@ -32,23 +31,17 @@ from pannier.api.manager_uploads import ManagerUploads
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
 from pannier.config import Settings
-from pannier.config.keys import KeySettings
-from pannier.config.settings import ArchiveSettings
-from pannier.dto.ids import FolderId
-from pannier.errors import ConfigInvalid
-from pannier.keys import Key, KeyRing, private_key, public_key, secret_key
 from pannier.listeners import listen, tell_of_exhaustion
 from pannier.memory import keep_out_of_collections, share_heap
+from pannier.parts import ServedFolder, checksum_store, open_volumes, plan_settings, quiet_after, tokens_of
 from pannier.services.archives import Archives
 from pannier.services.collecting import Collecting
 from pannier.services.downloads import Downloads
 from pannier.services.errands import KINDS, Errands
 from pannier.services.files import Files
 from pannier.services.folders import Folders, Mounted
-from pannier.services.orders import PlanSettings
 from pannier.services.places import Places
 from pannier.services.planning import Plans
-from pannier.services.progress import WalkLimits
 from pannier.services.quotas import Quotas
 from pannier.services.readiness import Readiness
 from pannier.services.sessions import Sessions
@@ -57,7 +50,7 @@ from pannier.services.upload_checksums import UploadChecksums
 from pannier.services.upload_grants import LIFETIME
 from pannier.services.uploads import Uploads
 from pannier.state.base import ChecksumStore
-from pannier.state.checksum_store import CHECKSUM_FILE, REMEMBERED, SqliteChecksums
+from pannier.state.checksum_store import REMEMBERED
 from pannier.state.checksums import ChecksumMemory
 from pannier.state.sessions import SqliteSessions
 from pannier.state.sqlite import SqliteState
@@ -68,29 +61,15 @@ from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Hashing
 from pannier.streams.helpers import Helpers, sensible_number
 from pannier.streams.workers import Workers
-from pannier.tokens import PydanticJWT
 from pannier.volumes.base import Volume
-from pannier.volumes.ownership import Ownership
-from pannier.volumes.posix import SingleFolderVolume
-from pannier.volumes.registry import VolumeSpec, open_volume
 
 STATE_FILE = "state.db"
 STREAM_THREADS = 32
 HASH_THREADS = 4
 EDIT_THREADS = 16
-_LARGEST_PEM = 64 * 1024
 PACK_THREADS = max(2, os.cpu_count() or 2)
 
 _log = structlog.get_logger("pannier.server")
-
-
-@dataclass(frozen=True)
-class ServedFolder:
-    """A directory that is served as one folder."""
-
-    name: str
-    path: Path
-    folder_id: FolderId
 
 
 @dataclass(frozen=True)
@@ -172,11 +151,11 @@ class Server:
         push(hashing.close)
         background = Background(ahead)
         push(background.close)
-        plans = Plans(_plan_settings(settings), walking, helpers)
+        plans = Plans(plan_settings(settings), walking, helpers)
         push(plans.close)
         places = Places(self._volumes)
         keys = await asyncio.to_thread(tokens_of, settings)
-        quiet_after_ns = _quiet_after(settings.archive)
+        quiet_after_ns = quiet_after(settings.archive)
         proxy = settings.storage_proxy
         mounted = {name: Mounted(volume.backend, volume.fsprefix) for name, volume in settings.volume.items()}
         folders = Folders(places, mounted, editing, make_scopes=proxy.allow_auto_quota_scope_creation)
@@ -314,64 +293,6 @@ def _raise_descriptor_limit() -> None:
             _log.warning("the limit of open files stays as it is", limit=soft, reason=str(error))
 
 
-def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> dict[str, Volume]:
-    """Open all volumes by name.
-
-    Raises:
-        ConfigInvalid: One of them cannot be opened.
-    """
-    writing = settings.writing
-    ownership = Ownership(writing.owner, writing.group, writing.umask)
-    volumes: dict[str, Volume] = {}
-    for name, volume in settings.volume.items():
-        volumes[name] = open_volume(VolumeSpec(name, volume.backend, volume.path, volume.options, ownership))
-    for folder in folders:
-        if folder.name in volumes:
-            reason = "is also the name of a directory that is served"
-            raise ConfigInvalid(f"volume.{folder.name}", reason, "rename the volume or the directory")
-        try:
-            volumes[folder.name] = SingleFolderVolume(folder.name, folder.path, folder.folder_id, ownership=ownership)
-        except OSError as error:
-            reason = f"cannot be served: {error.strerror}"
-            raise ConfigInvalid(str(folder.path), reason, "give a directory that this user may read") from error
-    return volumes
-
-
-def tokens_of(settings: Settings) -> PydanticJWT:
-    """Return what issues and validates tokens; reads files of keys.
-
-    Raises:
-        ConfigInvalid: A key cannot be read or used.
-    """
-    proxy, keys = settings.storage_proxy, settings.keys
-    ring = KeyRing(
-        (_key(kid, key) for kid, key in keys.ring.items()), keys.active, audience=keys.audience, issuer=keys.issuer
-    )
-    shared = proxy.secret.get_secret_value() if keys.accept_shared else None
-    return PydanticJWT(shared, former=[each.get_secret_value() for each in keys.former_secrets], ring=ring)
-
-
-def _key(kid: str, key: KeySettings) -> Key:
-    if key.secret is not None:
-        return secret_key(kid, key.secret.get_secret_value())
-    private, path = key.private_key is not None, key.private_key or key.public_key
-    assert path is not None
-    try:
-        with path.open("rb") as file:
-            pem = file.read(_LARGEST_PEM)
-    except OSError as error:
-        setting = f"keys.ring.{kid}.{'private' if private else 'public'}-key"
-        reason = f"{str(path)!r} cannot be read ({error.strerror})"
-        raise ConfigInvalid(setting, reason, "name a readable PEM file") from None
-    return private_key(kid, pem) if private else public_key(kid, pem)
-
-
-def checksum_store(settings: Settings, volumes: Mapping[str, Volume]) -> SqliteChecksums:
-    """Return the durable checksums of these settings, not opened yet."""
-    names = {volume.id: name for name, volume in volumes.items()}
-    return SqliteChecksums(settings.state.path / CHECKSUM_FILE, settings.state.checksum_limit, names=names)
-
-
 async def _serve(
     server: Server, settings: Settings, on_ready: Callable[[Listening], None], on_drain: Callable[[int], None]
 ) -> int:
@@ -395,21 +316,3 @@ async def _serve(
     finally:
         await server.stop()
     return 0
-
-
-def _quiet_after(archive: ArchiveSettings) -> int | None:
-    """When a file's pages may be sent as they are, in nanoseconds."""
-    return round(archive.zero_copy_min_age * 1_000_000_000) if archive.zero_copy else None
-
-
-def _plan_settings(settings: Settings) -> PlanSettings:
-    limits, archive = settings.limits, settings.archive
-    return PlanSettings(
-        walk=WalkLimits(limits.max_entries, limits.max_depth, limits.plan_seconds, limits.max_bytes or None),
-        concurrent=limits.max_concurrent_plans,
-        linger=limits.plan_linger,
-        fresh_least=archive.plan_fresh_min,
-        fresh_most=archive.plan_fresh_max,
-        late_checksum_above=archive.late_checksum_above,
-        remembered_entries=limits.max_entries,
-    )

@@ -19,7 +19,7 @@ import aiohttp
 import jwt
 import pytest
 
-from pannier.server import checksum_store
+from pannier.parts import checksum_store
 from pannier.volumes.identities import pack_identity
 from tests.api.disk import Disk, disk
 from tests.api.live import FOLDER, KEY, Answer

@@ -10,7 +10,7 @@ import pytest
 
 from pannier.cli import main
 from pannier.config import load
-from pannier.server import tokens_of
+from pannier.parts import tokens_of
 from tests.cli.commands import pannier
 
 SETTINGS = f"""

@@ -48,7 +48,7 @@ def rehearse(settings: Settings) -> None:
     Raises:
         ConfigInvalid: A start would fail.
     """
-    from pannier.server import tokens_of
+    from pannier.parts import tokens_of
     from pannier.volumes.registry import VolumeSpec, open_volume
 
     tokens_of(settings)

@@ -25,7 +25,7 @@ from pannier.quantities import show_size
 if TYPE_CHECKING:
     from pannier.config import Settings
     from pannier.dto.ids import FolderId
-    from pannier.server import ServedFolder
+    from pannier.parts import ServedFolder
     from pannier.services.checksumming import Checksumming, Tally
     from pannier.volumes.base import Volume
 
@@ -85,7 +85,7 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False,
 ) -> int:
     """Show how many checksums are kept, for which volumes, and how often one was wrong."""
-    from pannier.server import checksum_store
+    from pannier.parts import checksum_store
     from pannier.state.checksum_rows import Counts
     from pannier.state.checksum_store import CHECKSUM_FILE
 
@@ -141,7 +141,7 @@ def _volume_names(settings: Settings) -> dict[str, str]:
 
 
 def _run(what: Sequence[str], config: Path | None, state: Path | None, *, verifying: bool) -> Tally:
-    from pannier.server import open_volumes
+    from pannier.parts import open_volumes
 
     settings = load_settings(config, _NO_SECRETS, _flags(state))
     if not settings.state.checksum_limit:
@@ -159,7 +159,8 @@ def _run(what: Sequence[str], config: Path | None, state: Path | None, *, verify
 async def _read(
     settings: Settings, volumes: dict[str, Volume], targets: Sequence[_Target], *, verifying: bool
 ) -> Tally:
-    from pannier.server import HASH_THREADS, checksum_store
+    from pannier.parts import checksum_store
+    from pannier.server import HASH_THREADS
     from pannier.services.checksumming import Checksumming
     from pannier.services.orders import PlanSettings
     from pannier.services.planning import Plans
@@ -243,7 +244,7 @@ def _targets(what: str, settings: Settings, folders: list[ServedFolder]) -> list
 def _served(real: str, what: str, settings: Settings) -> tuple[ServedFolder, str]:
     """Return the served folder that a path is in, the deepest one, and the path inside it."""
     from pannier.dto.ids import FolderId
-    from pannier.server import ServedFolder
+    from pannier.parts import ServedFolder
 
     running = [folder for server in find_running(settings.state.path) for folder in server.folders]
     above = [each for each in running if Path(real).is_relative_to(each.path)]

@@ -13,7 +13,8 @@ from pannier.errors import ConfigInvalid, StateUnavailable
 
 if TYPE_CHECKING:
     from pannier.config import Settings
-    from pannier.server import Listening, ServedFolder
+    from pannier.parts import ServedFolder
+    from pannier.server import Listening
 
 
 def host(

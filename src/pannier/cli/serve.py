@@ -32,7 +32,8 @@ from pannier.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from pannier.config import Address, Settings
-    from pannier.server import Listening, ServedFolder
+    from pannier.parts import ServedFolder
+    from pannier.server import Listening
 
 EXAMPLE = "\b\nExample:\n  pannier serve ~/trip ~/music --port 8080"
 
@@ -102,7 +103,7 @@ def served_folders(paths: Sequence[Path], taken: Collection[str] = ()) -> list[S
     Raises:
         Failure: Two of the paths are the same directory.
     """
-    from pannier.server import ServedFolder
+    from pannier.parts import ServedFolder
 
     folders: list[ServedFolder] = []
     names = set(taken)
