@@ -8,11 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from pannier.errors import ConfigInvalid, StateUnavailable
 from pannier.state import sessions
 from pannier.state.base import WITHDRAWN
-from pannier.state.database import MOUNTS, PATIENCE, Database, Schema
-from pannier.state.writer import DEADLINE, GroupWriter, ResultT, Work
+from pannier.state.database import MOUNTS, Schema
+from pannier.state.store import Store
+from pannier.state.writer import DEADLINE, ResultT, Work
 
 _TASKS = (
     # the number is also the byte of the lock file that is a task's lease (state/leases.py), so none is used twice
@@ -41,8 +41,6 @@ STATE = Schema(
     upgrades={1: _TASKS, 2: sessions.TABLES},
 )
 
-_OPENING = 60.0
-"""Seconds: to open may mean to read the whole file once."""
 _GRACE = 3600
 """Seconds that a row stays after its expiry: clocks differ, and a response may outlive its token."""
 _MOST_PINS_COLLECTED = 500
@@ -78,32 +76,18 @@ class SqliteState:
         deadline: float = DEADLINE,
         mounts: Path = MOUNTS,
     ) -> None:
-        self._path, self._most_pins, self._clock = path, most_pins, clock
-        self._collect_every, self._deadline, self._mounts = collect_every, deadline, mounts
-        self._writer: GroupWriter | None = None
+        self._most_pins, self._clock = most_pins, clock
+        self._store = Store(path, STATE, self._collect, collect_every=collect_every, deadline=deadline, mounts=mounts)
         self._seen: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._generation = 0
 
     async def open(self) -> None:
-        """Open the file, making or mending it if need be.
-
-        Raises:
-            ConfigInvalid: It cannot live there: a network file system, or a file that is not ours.
-            StateUnavailable: It cannot be opened now.
-        """
-        database = Database(self._path, STATE, patience=min(PATIENCE, self._deadline / 2), mounts=self._mounts)
-        self._writer = GroupWriter(database, self._collect, tidy_every=self._collect_every, deadline=self._deadline)
-        try:
-            await self._writer.ask(lambda _: None, writes=False, deadline=_OPENING)
-        except BaseException:
-            await self.close()
-            raise
+        """Open the file, making or mending it if need be; errors as of ``Store.open``."""
+        await self._store.open()
 
     async def close(self) -> None:
         """Finish what was asked and let go of the file. Idempotent."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await writer.close()
+        await self._store.close()
 
     async def check(self, deadline: float) -> None:
         """Find out whether a pin could be written now, writing nothing.
@@ -111,7 +95,7 @@ class SqliteState:
         Raises:
             StateUnavailable: It could not, or that takes longer than ``deadline`` seconds.
         """
-        await self._ask(
+        await self._store.ask(
             lambda connection: connection.execute("SELECT 1 FROM pins LIMIT 1"), writes=True, deadline=deadline
         )
 
@@ -121,7 +105,7 @@ class SqliteState:
         if seen and (not certain or seen[0] == WITHDRAWN):
             return seen[0]
         key = sessions.key_of(session)
-        row, generation = await self._ask(lambda connection: _pin_row(connection, key), writes=False)
+        row, generation = await self._store.ask(lambda connection: _pin_row(connection, key), writes=False)
         if row is None:
             self._seen.pop(session, None)
             return None
@@ -145,7 +129,7 @@ class SqliteState:
             assert row is not None, "a row that was inserted or was there"
             return row
 
-        row, generation = await self._ask(work, writes=True)
+        row, generation = await self._store.ask(work, writes=True)
         return self._remember(session, row, generation)
 
     async def withdraw(self, session: str, expires: int) -> None:
@@ -166,18 +150,18 @@ class SqliteState:
             assert row is not None, "a row that was inserted or was there"
             return row
 
-        row, generation = await self._ask(work, writes=True)
+        row, generation = await self._store.ask(work, writes=True)
         self._remember(session, row, generation)
 
     async def ask(self, work: Work[ResultT], *, writes: bool) -> ResultT:
         """Run work on the database, for what is kept in it beside pins and selections (``writer.Ask``)."""
-        result, _ = await self._ask(work, writes=writes)
+        result, _ = await self._store.ask(work, writes=writes)
         return result
 
     async def keep(self, digest: str, body: bytes, expires: int) -> None:
         """See ``SelectionStore.keep``."""
         row = (sessions.key_of(digest), body, min(expires, _LAST))
-        await self._ask(
+        await self._store.ask(
             lambda connection: connection.execute(
                 "INSERT INTO selections (digest, body, expires) VALUES (?, ?, ?) "
                 "ON CONFLICT (digest) DO UPDATE SET expires = max(expires, excluded.expires)",
@@ -189,23 +173,14 @@ class SqliteState:
     async def selection(self, digest: str) -> bytes | None:
         """See ``SelectionStore.selection``."""
         key = sessions.key_of(digest)
-        row, _ = await self._ask(
+        row, _ = await self._store.ask(
             lambda connection: connection.execute("SELECT body FROM selections WHERE digest = ?", (key,)).fetchone(),
             writes=False,
         )
         return None if row is None else bytes(row[0])
 
-    async def _ask(self, work: Work[ResultT], *, writes: bool, deadline: float | None = None) -> tuple[ResultT, int]:
-        if self._writer is None:
-            raise StateUnavailable("the state database is not open")
-        try:
-            return await self._writer.ask(work, writes=writes, deadline=deadline)
-        except ConfigInvalid as error:
-            # the file was exchanged while we run: for a request that is a store which is away
-            raise StateUnavailable("the state database was replaced by a file that cannot be used") from error
-
     def _recall(self, session: str) -> tuple[str, int] | None:
-        if self._writer is None or self._writer.generation != self._generation:
+        if self._store.generation != self._generation:
             # another file: other processes may have pinned the session anew since
             self._seen.clear()
             return None

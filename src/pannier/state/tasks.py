@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pannier.dto.tasks import TaskState
-from pannier.errors import Busy, ConfigInvalid, StateUnavailable
-from pannier.state.database import MOUNTS, PATIENCE, Database
+from pannier.errors import Busy, StateUnavailable
+from pannier.state.database import MOUNTS
 from pannier.state.leases import Lease, take
 from pannier.state.sqlite import STATE
-from pannier.state.writer import DEADLINE, GroupWriter, ResultT, Work
+from pannier.state.store import Store
+from pannier.state.writer import DEADLINE, ResultT, Work
 
 KEPT = 24 * 3600.0
 """Seconds for which a task that ended is remembered."""
@@ -28,7 +29,6 @@ MOST_OPEN = 10_000
 """Tasks that have not ended; more are not taken."""
 
 _RETRY_AFTER = 30
-_OPENING = 60.0
 _MOST_COLLECTED = 500
 _COLUMNS = (
     "number, id, kind, volume, work, state, attempts, note, done, total, special, vanished, error, created, ended"
@@ -103,27 +103,19 @@ class SqliteTasks:
         deadline: float = DEADLINE,
         mounts: Path = MOUNTS,
     ) -> None:
-        self._path, self._locks, self._clock = path, path.with_name("tasks.lock"), clock
-        self._most_open, self._most_kept, self._collect_every = most_open, most_kept, collect_every
-        self._deadline, self._mounts = deadline, mounts
-        self._writer: GroupWriter | None = None
+        self._locks, self._clock = path.with_name("tasks.lock"), clock
+        self._most_open, self._most_kept = most_open, most_kept
+        self._store = Store(
+            path, STATE, self._collect, collect_every=collect_every, deadline=deadline, mounts=mounts, synced=True
+        )
 
     async def open(self) -> None:
-        """Open the file, making or mending it if need be; errors as of ``SqliteState.open``."""
-        patience = min(PATIENCE, self._deadline / 2)
-        database = Database(self._path, STATE, patience=patience, mounts=self._mounts, synced=True)
-        self._writer = GroupWriter(database, self._collect, tidy_every=self._collect_every, deadline=self._deadline)
-        try:
-            await self._writer.ask(lambda _: None, writes=False, deadline=_OPENING)
-        except BaseException:
-            await self.close()
-            raise
+        """Open the file, making or mending it if need be; errors as of ``Store.open``."""
+        await self._store.open()
 
     async def close(self) -> None:
         """Finish what was asked and let go of the file. Idempotent."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await writer.close()
+        await self._store.close()
 
     async def add(self, kind: str, volume: str, work: str) -> Claimed:
         """Keep a task, durably; the caller holds its lease.
@@ -231,12 +223,7 @@ class SqliteTasks:
         )
 
     async def _ask(self, work: Work[ResultT], *, writes: bool) -> ResultT:
-        if self._writer is None:
-            raise StateUnavailable("the state database is not open")
-        try:
-            result, _ = await self._writer.ask(work, writes=writes)
-        except ConfigInvalid as error:
-            raise StateUnavailable("the state database was replaced by a file that cannot be used") from error
+        result, _ = await self._store.ask(work, writes=writes)
         return result
 
     def _collect(self, connection: sqlite3.Connection) -> bool:
