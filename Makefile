@@ -52,7 +52,7 @@ configuration: $(READY) ## write the tables of docs/configuration.md again, afte
 
 lock: ## make requirements.lock again, with the newest versions that pyproject.toml allows
 	@[ -x $(BIN)/uv ] || { $(PYTHON) -m venv $(VENV) && $(PIP) install uv; }
-	$(BIN)/uv pip compile pyproject.toml --extra ed25519 --group dev --universal --python-version 3.11 --upgrade --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra server --extra ed25519 --group dev --universal --python-version 3.11 --upgrade --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-config --custom-compile-command "make lock" --quiet -o requirements.lock
 
 clean: ## remove what these targets made

@@ -491,4 +491,4 @@ for attempt in (new_pair, lambda: private_key("k", b"")):
         stdin=subprocess.DEVNULL,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("pip install 'pannier[ed25519]'") == 2
+    assert done.stdout.count("pip install 'pannier[server,ed25519]'") == 2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the tools that the tests judge by available: archive readers, HTTP clients, a proxy.
+# Make the tools that the tests judge by available: archive readers, HTTP clients, proxies, browsers.
 #
 #   tests/tools.sh           everything
 #   tests/tools.sh python    only what `make` needs to create its virtual environment
@@ -29,6 +29,10 @@ missing() {
     has openssl || echo "openssl openssl"
     has strace || echo "strace strace"
     has nginx || echo "nginx nginx-light"
+    has caddy || echo "caddy caddy"
+    has chromium || echo "chromium chromium"
+    has w3m || echo "w3m w3m"
+    [ -e /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc ] || echo "fonts fonts-noto-cjk"
     { has java && has javac; } || echo "java default-jdk-headless"
     has node || echo "node nodejs"
     has npm || echo "npm npm"
@@ -67,6 +71,9 @@ install_packages() {
     as_root "${apt[@]}" install -y --no-install-recommends "$@" >/dev/null
     case " $* " in
         *" nginx-light "*) as_root update-rc.d nginx disable >/dev/null 2>&1 || true ;;
+    esac
+    case " $* " in
+        *" caddy "*) as_root systemctl disable caddy >/dev/null 2>&1 || true ;;
     esac
     remove_policy
     trap - EXIT

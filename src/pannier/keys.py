@@ -175,6 +175,6 @@ def _cryptography(setting: str) -> tuple[Any, Any, type[Exception]]:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError:
-        way_out = "pip install 'pannier[ed25519]', or use HS256"
+        way_out = "pip install 'pannier[server,ed25519]', or use HS256"
         raise ConfigInvalid(setting, "Ed25519 needs the package cryptography, which is missing", way_out) from None
     return serialization, ed25519, UnsupportedAlgorithm
