@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pannier.crc import combined, crc32, crc32_combine
 from pannier.streams import deflate
-from pannier.streams.crc import combined, crc32, crc32_combine
 
 NOISE = random.Random(5).randbytes(deflate.BLOCK + 1)
 TEXT = b"".join(b"%d bottles of beer, " % number for number in range(60_000))[: deflate.BLOCK + 1]

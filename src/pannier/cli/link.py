@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import posixpath
 import shlex
 import socket
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
@@ -42,10 +39,8 @@ REFUSALS: Mapping[str, str] = {
 """The words for each reason, the same as on the page."""
 
 _ROUTE = "/folder/file/archive-download-token"
-_SECRET_HEADER = "X-BackendAI-Storage-Auth-Token"  # noqa: S105 - the header's name
 _TIMEOUT, _CONNECT_TIMEOUT = 30.0, 3.0
 _MOST_REFUSALS = 20
-_LARGEST_ANSWER = 2**24
 
 NumberT = TypeVar("NumberT", int, float)
 
@@ -265,48 +260,33 @@ def _ask(server: Running, request: Mapping[str, Any]) -> dict[str, Any]:
         Declined: The server says no for another reason.
         Failure: No answer, or one that is none of ours.
     """
-    secret = server.manager_secret.encode().decode("latin-1")  # which turns it into the same bytes again
-    headers = {"Content-Type": "application/json", _SECRET_HEADER: secret}
-    asked = urllib.request.Request(  # noqa: S310 - the URL is of our own runtime file
-        f"{server.manager_url}{_ROUTE}", json.dumps(request).encode("ascii"), headers, method="POST"
-    )
-    # a proxy named in the environment is for elsewhere: the server is on this machine
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-    if server.manager_certificate:
-        handlers.append(urllib.request.HTTPSHandler(context=_only(server.manager_certificate)))
-    opener = urllib.request.build_opener(*handlers)
+    from pannier import sdk
+
+    async def ask() -> Any:
+        certificate = server.manager_certificate
+        async with sdk.Transport(
+            server.manager_url,
+            credential=sdk.Credential.manager(server.manager_secret),
+            tls=sdk.trust.only(certificate) if certificate else None,
+            timeouts=sdk.Timeouts(connect=_CONNECT_TIMEOUT, silence=_TIMEOUT),
+            backoff=sdk.ONCE,
+            proxies=False,  # one that is named in the environment is for elsewhere: the server is on this machine
+        ) as transport:
+            return (await transport.ask("POST", _ROUTE, body=request)).json()
+
     try:
-        with opener.open(asked, timeout=_TIMEOUT) as answer:
-            reply = _document(answer.read(_LARGEST_ANSWER))
-    except urllib.error.HTTPError as error:
-        with error:
-            problem = _document(error.read(_LARGEST_ANSWER)) or {"title": error.reason}
-        kind = Refused if str(problem.get("type", "")).endswith("selection-refused") else Declined
-        raise kind(problem, error.code) from None
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
+        reply = asyncio.run(ask())
+    except sdk.Declined as error:
+        kind = Refused if isinstance(error, sdk.SelectionRefused) else Declined
+        raise kind(error.problem.model_dump(), error.status) from None
+    except sdk.Unreachable as error:
         way_out = "stop and start it again if that stays so"
-        raise Failure(f"the server of process {server.pid} does not answer ({reason}); {way_out}") from None
-    if not isinstance(reply.get("token"), str):
+        raise Failure(f"the server of process {server.pid} does not answer ({error.reason}); {way_out}") from None
+    except sdk.Unexpected:
+        reply = None
+    if not isinstance(reply, dict) or not isinstance(reply.get("token"), str):
         raise Failure(f"what listens at {server.manager_url} is no Pannier; start it again: pannier serve PATH")
     return reply
-
-
-def _only(certificate: str) -> ssl.SSLContext:
-    """Trust this one certificate, whoever issued it and for whatever name."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_verify_locations(cadata=certificate)
-    return context
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _json_failure(problem: Mapping[str, Any], code: ExitCode) -> int:

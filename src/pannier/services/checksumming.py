@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from pannier.archive.entries import Kind
 from pannier.archive.plan import Shape
+from pannier.crc import crc32
 from pannier.dto.archives import LinkPolicy
 from pannier.dto.paths import to_text
 from pannier.dto.selections import Selection
 from pannier.errors import SourceChanged, SourceUnreadable, show
 from pannier.services.orders import Order
 from pannier.services.planning import Plans
-from pannier.streams.crc import crc32
 from pannier.streams.hashing import SMALL, Hashing, Place, hash_burst
 from pannier.streams.workers import Workers
 

@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
 
+from pannier.crc import crc32
 from pannier.errors import LimitExceeded, PannierError, UploadChecksumMismatch, UploadLeaseLost
 from pannier.protocol.tus import Checksum
-from pannier.streams.crc import crc32
 from pannier.streams.workers import Workers
 from pannier.volumes.base import StagedUpload
 

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import zstandard
 
+from pannier.crc import crc32, crc32_combine
 from pannier.streams import deflate
 from pannier.streams.base import FileSpan
-from pannier.streams.crc import crc32, crc32_combine
 from pannier.streams.encoder import Work
 from pannier.streams.ordered import in_order
 

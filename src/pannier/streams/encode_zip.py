@@ -15,9 +15,9 @@ from pannier.archive import zip_deflate as records
 from pannier.archive.entries import Entries, Entry, Kind
 from pannier.archive.plan import Shape
 from pannier.archive.zip_records import DEFLATED, STORED, end_records
+from pannier.crc import crc32, crc32_combine, crc32_each
 from pannier.errors import SourceChanged
 from pannier.streams import deflate
-from pannier.streams.crc import crc32, crc32_combine, crc32_each
 from pannier.streams.encoder import Work
 from pannier.streams.hashing import SMALL
 from pannier.streams.helping import PACK

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pannier import metrics
 from pannier.archive.entries import Entry, Kind
 from pannier.archive.plan import Shape
+from pannier.crc import crc32
 from pannier.dto.ids import FolderId
 from pannier.errors import SourceChanged
 from pannier.state.base import ChecksumStore
-from pannier.streams.crc import crc32
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Folder, Volume
 

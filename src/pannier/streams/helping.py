@@ -25,8 +25,8 @@ from itertools import accumulate, pairwise
 from operator import add
 
 from pannier.archive.recipes import RECIPES
+from pannier.crc import crc32_each
 from pannier.errors import PannierError
-from pannier.streams.crc import crc32_each
 from pannier.streams.deflate import packed_whole
 from pannier.volumes.identities import IDENTITY_LENGTH
 from pannier.volumes.looking import Looked, look_beneath

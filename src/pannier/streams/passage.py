@@ -16,8 +16,8 @@ from typing import assert_never
 from pannier.archive.entries import Entry
 from pannier.archive.layout import Content, Late, Literal
 from pannier.archive.plan import Shape
+from pannier.crc import crc32, crc32_each
 from pannier.errors import SourceChanged
-from pannier.streams.crc import crc32, crc32_each
 from pannier.streams.hashing import SMALL, Hashing, Place
 from pannier.streams.helpers import NONE, Helpers, Ticket
 from pannier.streams.helping import READ

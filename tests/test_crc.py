@@ -7,7 +7,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pannier.streams.crc import crc32
+from pannier.crc import crc32
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
