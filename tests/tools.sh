@@ -28,6 +28,7 @@ missing() {
     has aria2c || echo "aria2c aria2"
     has openssl || echo "openssl openssl"
     has strace || echo "strace strace"
+    has systemd-analyze || echo "systemd-analyze systemd"
     has nginx || echo "nginx nginx-light"
     has caddy || echo "caddy caddy"
     has chromium || echo "chromium chromium"

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +62,10 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], 
 class Running:
     """A ``pannier`` that runs until it is told to stop; its output goes to files, so that no pipe can fill up.
 
-    ``settings`` stand in its environment.
+    ``settings`` stand in its environment; ``around`` is a program, with arguments, that is to become it.
     """
+
+    around: Sequence[str | Path] = ()
 
     def __init__(self, home: Path, *arguments: str | Path, settings: Mapping[str, str] | None = None) -> None:
         self.home = home
@@ -71,7 +73,7 @@ class Running:
         self._out, self._err = home / f"out-{number}", home / f"err-{number}"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pannier", *map(str, arguments)],
+                [*map(str, self.around), sys.executable, "-m", "pannier", *map(str, arguments)],
                 env=environment(home, **(settings or {})),
                 cwd=home,
                 stdin=subprocess.DEVNULL,
