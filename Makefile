@@ -56,7 +56,7 @@ lock: ## make requirements.lock again, with the newest versions that pyproject.t
 		--no-emit-index-url --no-emit-find-links --no-config --custom-compile-command "make lock" --quiet -o requirements.lock
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) dist tests/node/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist src/pannier/desk/static/vendor tests/node/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The locked packages first, then this tree in place, without asking an index anything that the lock does not say.
@@ -67,6 +67,7 @@ $(VENV)/.locked: requirements.lock
 	$(PIP) install --require-hashes -r requirements.lock
 	@touch $@
 
-$(READY): $(VENV)/.locked pyproject.toml
+# The build fetches the page's libraries (hatch_build.py).
+$(READY): $(VENV)/.locked pyproject.toml hatch_build.py src/pannier/desk/package-lock.json
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@

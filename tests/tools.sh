@@ -2,7 +2,7 @@
 # Make the tools that the tests judge by available: archive readers, HTTP clients, proxies, browsers.
 #
 #   tests/tools.sh           everything
-#   tests/tools.sh python    only what `make` needs to create its virtual environment
+#   tests/tools.sh python    only what `make` needs to create its virtual environment and to build the package
 #
 # Installs what is missing with apt (as root, or with sudo), then the packages of Node. A tool that is still
 # missing afterwards is a failure: a test never skips because of one. Says nothing and takes no time when all is there.
@@ -18,6 +18,7 @@ has_venv() { "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 # Prints "tool package" for each tool that is missing.
 missing() {
     has_venv || echo "venv python3-venv"
+    has npm || echo "npm npm"
     [ "$1" = python ] && return 0
     has unzip || echo "unzip unzip"
     has 7z || echo "7z p7zip-full"
@@ -36,7 +37,6 @@ missing() {
     [ -e /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc ] || echo "fonts fonts-noto-cjk"
     { has java && has javac; } || echo "java default-jdk-headless"
     has node || echo "node nodejs"
-    has npm || echo "npm npm"
 }
 
 # Runs its arguments as root.
