@@ -42,8 +42,8 @@ class Disk:
 async def disk(tmp_path: Path, **settings: Any) -> AsyncIterator[Disk]:
     """Run a server over ``tmp_path/folder``."""
     root, outside = tmp_path / "folder", tmp_path / "outside"
-    root.mkdir()
-    outside.mkdir()
+    root.mkdir(exist_ok=True)  # where a server was before
+    outside.mkdir(exist_ok=True)
     (outside / "kept").write_text("kept")
     volume = SingleFolderVolume("m", root, FOLDER)
     try:

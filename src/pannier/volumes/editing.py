@@ -123,6 +123,7 @@ class PosixEditor:
                 return
             with self.spot(into + b"/" + old.name if into else old.name) as new:
                 if new.path == old.path:
+                    os.lstat(old.name, dir_fd=old.directory)  # what is missing cannot be moved, not even to its place
                     return
                 try:
                     rename_new(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
@@ -163,7 +164,7 @@ class PosixEditor:
             except Refused as refused:
                 if refused.offence.code not in (OffenceCode.MISSING, OffenceCode.LINK_DANGLING):
                     raise
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):  # nothing is below a file, either
                 pass
 
     def take_away(self, paths: Sequence[bytes], aside: bytes) -> None:
@@ -297,7 +298,7 @@ class PosixEditor:
         except Refused as refused:
             if refused.offence.code not in (OffenceCode.MISSING, OffenceCode.LINK_DANGLING):
                 raise
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
 
     def _remove(self, spot: Spot) -> None:
