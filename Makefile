@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -n auto
 
-.PHONY: help run test test-all bench lint types fix openapi configuration lock clean
+.PHONY: help run test test-all bench soak fuzz audit lint types fix openapi configuration lock clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,15 @@ test-all: $(READY) ## all tests
 
 bench: $(READY) ## speed and cost beside other servers; BENCH="SCENARIO… --pairs N", BENCH=--help
 	@$(BIN)/python -m bench $(BENCH)
+
+soak: $(READY) ## everything at once, with kills, for MINUTES=30, and whether all holds
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(SOAK)
+
+fuzz: $(READY) ## look for inputs that break a parser, SECONDS_EACH=60; FUZZ="path jwt"
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS_EACH),60) $(FUZZ)
+
+audit: $(READY) ## known holes in what requirements.lock pins; asks PyPI
+	$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict --progress-spinner off
 
 lint: $(READY) ## style, format, and who may import whom
 	$(BIN)/ruff check
@@ -56,7 +65,7 @@ lock: ## make requirements.lock again, with the newest versions that pyproject.t
 		--no-emit-index-url --no-emit-find-links --no-config --custom-compile-command "make lock" --quiet -o requirements.lock
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) dist src/pannier/desk/static/vendor tests/node/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist .fuzz src/pannier/desk/static/vendor tests/node/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests examples bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The locked packages first, then this tree in place, without asking an index anything that the lock does not say.
