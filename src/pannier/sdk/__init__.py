@@ -4,6 +4,9 @@ Needs nothing that only a server needs.
 """
 
 from pannier.sdk import trust
+from pannier.sdk.client import AsyncClient, Client
+from pannier.sdk.downloads import Downloaded
+from pannier.sdk.extraction import Extracted
 from pannier.sdk.problems import (
     Busy,
     ChecksumsPending,
@@ -20,19 +23,25 @@ from pannier.sdk.problems import (
     Unreachable,
 )
 from pannier.sdk.progress import Progress, ProgressCallback
+from pannier.sdk.remote import ArchiveChanged, Version
 from pannier.sdk.retries import ONCE, Backoff
 from pannier.sdk.transport import Credential, Timeouts, Transport
 
 __all__ = [
     "ONCE",
+    "ArchiveChanged",
+    "AsyncClient",
     "Backoff",
     "Busy",
     "ChecksumsPending",
+    "Client",
     "ClientError",
     "Conflict",
     "ConnectionLost",
     "Credential",
     "Declined",
+    "Downloaded",
+    "Extracted",
     "Forbidden",
     "LinkOver",
     "NotFound",
@@ -44,5 +53,6 @@ __all__ = [
     "Transport",
     "Unexpected",
     "Unreachable",
+    "Version",
     "trust",
 ]

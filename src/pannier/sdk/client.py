@@ -1,0 +1,133 @@
+"""For those who hold a link: downloads, and what stands behind them."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+from pannier.dto.sessions import SessionReply
+from pannier.sdk.blocking import Blocking, Face
+from pannier.sdk.downloads import Download, Downloaded
+from pannier.sdk.extraction import Extracted, extract
+from pannier.sdk.progress import ProgressCallback, ignore
+from pannier.sdk.remote import Places, Version, look, read_url
+from pannier.sdk.retries import Backoff
+from pannier.sdk.standing import standing
+from pannier.sdk.streaming import Stream
+from pannier.sdk.transport import Timeouts, Transport
+
+
+class AsyncClient:
+    """Takes what links give; an async context manager that closes its connections."""
+
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        timeouts: Timeouts | None = None,
+        backoff: Backoff | None = None,
+        proxies: bool = True,
+    ) -> None:
+        """Whom to trust (``trust``), how long to wait, when to give up: as of ``Transport``."""
+        self._transport = Transport(tls=tls, timeouts=timeouts, backoff=backoff, proxies=proxies)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._transport.close()
+
+    async def look(self, url: str) -> Version:
+        """Return what a URL gives, without taking any of it.
+
+        Raises:
+            Declined, Unreachable: The server does not say.
+        """
+        return await look(self._transport, Places(url))
+
+    async def download(
+        self,
+        url: str,
+        target: str | Path | None = None,
+        *,
+        servers: Sequence[str] = (),
+        resume: bool = True,
+        restart: bool = False,
+        parallel: int = 8,
+        progress: ProgressCallback = ignore,
+    ) -> Downloaded:
+        """Download an archive or a file, and go on with what is there of it.
+
+        Args:
+            url: Of the archive or file.
+            target: Where it goes; in a directory, and in the current one unless given, it has the name that the server
+                gives it. Until it is whole it is ``NAME.part``.
+            servers: Base URLs of further servers over the same data; what they give has to have the same ETag.
+            resume: Whether a part that is there is gone on with, be it by another URL; without, it is an error.
+            restart: Replace what is there.
+            parallel: How many ranges are fetched at once; of formats without ranges it is one whole.
+            progress: Told of each piece, and of what happens.
+
+        Raises:
+            ArchiveChanged: The part that is there is of another archive; it stays.
+            PartUnusable, TargetUnusable: What is there is in the way; ``restart`` replaces it.
+            EntriesDamaged: Some entries are not sound; they count as missing in what is kept.
+            Damaged: What came is no archive.
+            Declined, Unreachable: The server says no, or does not answer; what came is kept.
+        """
+        where = None if target is None else Path(target)
+        return await Download(
+            self._transport,
+            Places(url, servers),
+            where,
+            resume=resume,
+            restart=restart,
+            parallel=parallel,
+            progress=progress,
+        ).run()
+
+    async def extract(
+        self,
+        url: str,
+        directory: str | Path,
+        *,
+        servers: Sequence[str] = (),
+        restart: bool = False,
+        most: int | None = None,
+        progress: ProgressCallback = ignore,
+    ) -> Extracted:
+        """Unpack an archive while it comes; see ``extraction.extract``, and ``download`` for the rest."""
+        stream = Stream(self._transport, Places(url, servers), progress)
+        return await extract(stream, Path(directory), restart=restart, most=most)
+
+    def stream(self, url: str, *, servers: Sequence[str] = (), progress: ProgressCallback = ignore) -> Stream:
+        """Return what gives an archive piece by piece."""
+        return Stream(self._transport, Places(url, servers), progress)
+
+    async def session(self, url: str) -> SessionReply | None:
+        """Return how the session of an archive's link stands; None where the server does not say."""
+        return await standing(self._transport, read_url(url))
+
+
+class Client(Face[AsyncClient]):
+    """``AsyncClient``, without ``await``."""
+
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        timeouts: Timeouts | None = None,
+        backoff: Backoff | None = None,
+        proxies: bool = True,
+    ) -> None:
+        super().__init__(AsyncClient(tls=tls, timeouts=timeouts, backoff=backoff, proxies=proxies))
+
+    look = Blocking(AsyncClient.look)
+    download = Blocking(AsyncClient.download)
+    extract = Blocking(AsyncClient.extract)
+    session = Blocking(AsyncClient.session)
