@@ -14,7 +14,7 @@ ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 OURS = {
     *("/folder/file/archive-plan", "/tasks/{id}", "/openapi.json", "/uploads"),
-    *("/session", "/sessions", "/sessions/{id}", "/folder/revoke"),
+    *("/archive-members", "/session", "/sessions", "/sessions/{id}", "/folder/revoke"),
 }
 
 

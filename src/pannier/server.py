@@ -18,6 +18,7 @@ from pannier.api.applications import ClientFace, client_application, internal_ap
 from pannier.api.client_archives import ClientArchives
 from pannier.api.client_creations import ClientCreations
 from pannier.api.client_downloads import ClientDownloads
+from pannier.api.client_members import ClientMembers
 from pannier.api.client_sessions import ClientSessions
 from pannier.api.client_uploads import ClientUploads
 from pannier.api.manager_archives import ManagerArchives
@@ -40,6 +41,7 @@ from pannier.services.downloads import Downloads
 from pannier.services.errands import KINDS, Errands
 from pannier.services.files import Files
 from pannier.services.folders import Folders, Mounted
+from pannier.services.members import Members
 from pannier.services.places import Places
 from pannier.services.planning import Plans
 from pannier.services.quotas import Quotas
@@ -190,12 +192,11 @@ class Server:
         sessions = Sessions(SqliteSessions(state.ask), session_expire=settings.storage_proxy.session_expire)
         push(sessions.close)
         files = Files(places, editing, quotas, settings.storage_proxy.scandir_limit)
+        engine = Engine(streaming, hashing, background, ahead, settings.archive.pending_above, quiet_after_ns, helpers)
         archives = Archives(
             places=places,
             plans=plans,
-            engine=Engine(
-                streaming, hashing, background, ahead, settings.archive.pending_above, quiet_after_ns, helpers
-            ),
+            engine=engine,
             encoding=Encoding(packing, PACK_THREADS + 1),
             keys=keys,
             sessions=state,
@@ -215,6 +216,7 @@ class Server:
         client_app = client_application(
             [
                 ClientArchives(archives, sessions, client_streams),
+                ClientMembers(archives, Members(archives, engine), sessions),
                 ClientSessions(archives, sessions),
                 ClientDownloads(downloads, archives, client_streams),
                 ClientUploads(uploads),

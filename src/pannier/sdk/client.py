@@ -6,16 +6,20 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
+from pannier.dto.members import PlacedMember
 from pannier.dto.sessions import SessionReply
 from pannier.sdk.blocking import Blocking, Face
 from pannier.sdk.downloads import Download, Downloaded
 from pannier.sdk.extraction import Extracted, extract
+from pannier.sdk.files import CACHE, RemoteFile
 from pannier.sdk.progress import ProgressCallback, ignore
+from pannier.sdk.ranges import Ranges, find_member, members_page
 from pannier.sdk.remote import Places, Version, look, read_url
 from pannier.sdk.retries import Backoff
 from pannier.sdk.standing import standing
 from pannier.sdk.streaming import Stream
 from pannier.sdk.transport import Timeouts, Transport
+from pannier.window import Window
 
 
 class AsyncClient:
@@ -109,6 +113,40 @@ class AsyncClient:
         """Return what gives an archive piece by piece."""
         return Stream(self._transport, Places(url, servers), progress)
 
+    async def ranges(self, url: str, *, progress: ProgressCallback = ignore) -> Ranges:
+        """Return what reads any bytes of a stored archive, or of a file.
+
+        Raises:
+            Unexpected: It has no ranges.
+            Declined, Unreachable: The server does not say what there is.
+        """
+        return await Ranges.open(self._transport, url, progress)
+
+    async def members(self, url: str) -> list[PlacedMember]:
+        """Return the entries of a stored archive, with the places of their contents.
+
+        Raises:
+            Conflict: It became another archive meanwhile.
+            Declined, Unreachable, Unexpected: The server does not say.
+        """
+        page = await members_page(self._transport, url)
+        items = list(page.items)
+        while page.next is not None:
+            page = await members_page(self._transport, url, start=page.next, etag=page.etag)
+            items += page.items
+        return items
+
+    async def find_member(
+        self, url: str, path: str, *, progress: ProgressCallback = ignore
+    ) -> tuple[Ranges, PlacedMember]:
+        """Return what reads a stored archive, and where one entry is in it.
+
+        Raises:
+            NotFound: It has no such entry.
+            Declined, Unreachable, Unexpected: The server does not say.
+        """
+        return await find_member(self._transport, url, path, progress)
+
     async def session(self, url: str) -> SessionReply | None:
         """Return how the session of an archive's link stands; None where the server does not say."""
         return await standing(self._transport, read_url(url))
@@ -130,4 +168,32 @@ class Client(Face[AsyncClient]):
     look = Blocking(AsyncClient.look)
     download = Blocking(AsyncClient.download)
     extract = Blocking(AsyncClient.extract)
+    ranges = Blocking(AsyncClient.ranges)
+    members = Blocking(AsyncClient.members)
+    find_member = Blocking(AsyncClient.find_member)
     session = Blocking(AsyncClient.session)
+
+    def open_archive(self, url: str, *, cache: int = CACHE, progress: ProgressCallback = ignore) -> RemoteFile:
+        """Return a stored archive as a file that can be sought in: ``zipfile.ZipFile(client.open_archive(url))``.
+
+        Of a ZIP the server has to know all checksums before it can give its end: the first read there waits for that,
+        and ``progress`` is told how far it is. ``cache`` bounds the bytes that are kept.
+
+        Raises:
+            Unexpected: It has no ranges.
+            Declined, Unreachable: The server does not say what there is.
+        """
+        return RemoteFile(self.ranges(url, progress=progress), cache=cache)
+
+    def open_member(self, url: str, path: str, *, progress: ProgressCallback = ignore) -> RemoteFile:
+        """Return one entry of a stored archive as a file, at once: no checksum has to be known for that.
+
+        Where the checksum is known all the same, whoever reads it from its first byte to its last is told if they do
+        not agree.
+
+        Raises:
+            NotFound: It has no such entry.
+            Declined, Unreachable, Unexpected: The server does not say.
+        """
+        ranges, member = self.find_member(url, path, progress=progress)
+        return RemoteFile(ranges, Window(member.offset, member.offset + member.size), checksum=member.crc32)

@@ -242,10 +242,7 @@ class Archives:
             FolderMissing, LimitExceeded, Busy, InvalidRequest, VolumeFailed: As planning finds.
         """
         order = grant.order
-        plan = self._plans.recall(order, preferred) if preferred is not None else None
-        if plan is None or not await self._plans.unchanged(order, plan):
-            plan = await self._plans.plan(order)
-        shape = await self._plans.shape(order, plan, grant.format)
+        plan, shape = await self.planned(grant, preferred)
         return ArchiveReader(
             self._engine,
             order.place,
@@ -254,6 +251,14 @@ class Archives:
             session=grant.session,
             on_changed=lambda: self._plans.forget(order, plan),
         )
+
+    async def planned(self, grant: Grant, preferred: str | None) -> tuple[Plan, Shape]:
+        """Return the plan and the shape of an archive in a stored format; see ``open``."""
+        order = grant.order
+        plan = self._plans.recall(order, preferred) if preferred is not None else None
+        if plan is None or not await self._plans.unchanged(order, plan):
+            plan = await self._plans.plan(order)
+        return plan, await self._plans.shape(order, plan, grant.format)
 
     async def pinned(self, grant: Grant, *, certain: bool) -> str | None:
         """Return the ETag of the archive that the grant's session began with, or that of none if it was withdrawn.

@@ -18,7 +18,7 @@ from pannier.errors import InvalidRequest
 T = TypeVar("T")
 ItemT = TypeVar("ItemT", dto.Member, dto.Offender, dto.Omitted, dto.Renamed, dto.Warning)
 
-_KINDS: dict[Kind, str] = {Kind.FILE: "file", Kind.DIRECTORY: "directory", Kind.LINK: "link"}
+KINDS: dict[Kind, str] = {Kind.FILE: "file", Kind.DIRECTORY: "directory", Kind.LINK: "link"}
 
 
 def report(plan: Plan, format: Format, shape: Shape | None, coverage: dto.ChecksumCoverage) -> dto.ArchivePlanReply:
@@ -96,7 +96,7 @@ def _members(plan: Plan, start: int) -> dto.Page[dto.Member]:
             {
                 "path": to_text(entry.path),
                 "name": to_text(entry.name),
-                "kind": _KINDS[entry.kind],
+                "kind": KINDS[entry.kind],
                 "size": entry.size,
                 "modified": instant(entry.mtime_ns // 1_000_000_000),
             }
