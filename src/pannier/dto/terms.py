@@ -29,7 +29,8 @@ class TokenTerms(BaseModel):
         return TokenTerms(resume_grace=self.resume_grace, rate=self.rate, one_time=self.one_time)
 
 
-_OF_KNOWN_LENGTH = ("zip", "tar")
+OF_KNOWN_LENGTH = ("zip", "tar")
+"""Formats of which it can be told how much was delivered."""
 
 
 def check_one_time(terms: TokenTerms, offered: Sequence[str]) -> None:
@@ -38,7 +39,7 @@ def check_one_time(terms: TokenTerms, offered: Sequence[str]) -> None:
     Raises:
         PydanticCustomError: How much of it was delivered could not be told.
     """
-    if terms.one_time and not (len(offered) == 1 and offered[0] in _OF_KNOWN_LENGTH):
+    if terms.one_time and not (len(offered) == 1 and offered[0] in OF_KNOWN_LENGTH):
         raise PydanticCustomError(
             "one_time_format", "one_time goes with one format of known length, zip or tar, and without formats"
         )
