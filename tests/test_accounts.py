@@ -41,7 +41,7 @@ def account(*windows: tuple[int, int], length: int | None = LENGTH, archive: str
 def test_a_single_download_is_spent_when_covered_or_when_more_was_taken_than_it_can_need(
     delivered: list[tuple[int, int]], spent: bool
 ) -> None:
-    assert account(*delivered).spent is spent
+    assert account(*delivered).spent() is spent
 
 
 def test_the_most_that_a_single_download_may_take() -> None:
@@ -65,7 +65,7 @@ def test_another_archive_begins_its_bytes_anew_but_not_the_sum() -> None:
 
 def test_of_one_that_is_exhausted_only_what_it_lacks_is_allowed() -> None:
     exhausted = account((0, LENGTH - 5), (0, 400 * MIB))
-    assert exhausted.exhausted
+    assert exhausted.exhausted()
     assert exhausted.allows(Window(LENGTH - 5, LENGTH))
     assert exhausted.allows(Window(LENGTH - 3, LENGTH - 2))
     assert not exhausted.allows(Window(LENGTH - 6, LENGTH))
@@ -105,3 +105,46 @@ def test_nobody_gets_two_copies(asked: list[tuple[int, int]]) -> None:
             times[number] += 1
     assert sum(time >= 2 for time in times) < len(times)
     assert sum(max(0, time - 1) for time in times) * piece <= most(LENGTH) + piece
+
+
+@pytest.mark.parametrize(
+    ("delivered", "deliveries"),
+    [
+        ([], 0),
+        ([(0, 100)], 1),
+        ([(0, 100)] * 3, 3),
+        ([(0, 60), (0, 60)], 0),  # two people with the same half have not had one delivery between them
+        ([(0, 60), (0, 60), (60, 100)], 1),
+        ([(0, 60), (0, 60), (60, 100), (60, 100)], 2),
+        ([(50, 100), (0, 100), (0, 50)], 2),
+        ([(0, 100), (0, 99)], 1),
+    ],
+)
+def test_a_delivery_is_every_byte_once(delivered: list[tuple[int, int]], deliveries: int) -> None:
+    assert account(*delivered, length=100).deliveries == deliveries
+
+
+def test_deliveries_of_earlier_archives_count() -> None:
+    both = account((0, 10), (0, 10), length=10).add(account((0, 20), (0, 5), length=20, archive='"b"'))
+    assert (both.deliveries, both.earlier, both.given(2)) == (3, 2, Coverage.of([Window(0, 5)]))
+    assert both.spent(3)
+    assert not both.spent(4)
+
+
+SMALL = st.lists(
+    st.tuples(st.integers(0, 11), st.integers(1, 12)).map(lambda it: (it[0], min(12, sum(it)))), max_size=14
+)
+
+
+@given(SMALL, SMALL, st.integers(1, 5))
+def test_it_is_known_of_each_byte_how_often_it_was_delivered(
+    one: list[tuple[int, int]], other: list[tuple[int, int]], times: int
+) -> None:
+    both = account(*one, length=12).add(account(*other, length=12))
+    counts = [sum(start <= byte < stop for start, stop in one + other) for byte in range(12)]
+    assert [bool(both.given(times).covers(Window(byte, byte + 1))) for byte in range(12)] == [
+        count >= times for count in counts
+    ]
+    assert both.deliveries == min(counts)
+    assert both.total == sum(counts)
+    assert both == account(*other, length=12).add(account(*one, length=12)) == account(*one, *other, length=12)

@@ -9,12 +9,14 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
+from urllib.parse import quote
 
 import structlog
 
 from pannier import __version__, logs, metrics
 from pannier.api.admission import Admission
-from pannier.api.applications import ClientFace, client_application, internal_application, manager_application
+from pannier.api.applications import ClientFace, Desk, client_application, internal_application, manager_application
 from pannier.api.client_archives import ClientArchives
 from pannier.api.client_creations import ClientCreations
 from pannier.api.client_downloads import ClientDownloads
@@ -32,21 +34,30 @@ from pannier.api.manager_uploads import ManagerUploads
 from pannier.api.middlewares import Drain
 from pannier.api.streaming import Streaming
 from pannier.config import Settings
+from pannier.desk.application import Services as DeskServices
+from pannier.desk.application import front_desk
+from pannier.desk.door import House, Served, cookie_name
+from pannier.desk.linking import ManagerLinks, Reached
 from pannier.listeners import listen, tell_of_exhaustion
 from pannier.memory import keep_out_of_collections, share_heap
 from pannier.parts import ServedFolder, checksum_store, open_volumes, plan_settings, quiet_after, tokens_of
 from pannier.services.archives import Archives
+from pannier.services.changes import Changes
 from pannier.services.collecting import Collecting
 from pannier.services.downloads import Downloads
+from pannier.services.drops import Drops
 from pannier.services.errands import KINDS, Errands
 from pannier.services.files import Files
 from pannier.services.folders import Folders, Mounted
+from pannier.services.links import Address, Links
+from pannier.services.listings import Listings
 from pannier.services.members import Members
 from pannier.services.places import Places
 from pannier.services.planning import Plans
 from pannier.services.quotas import Quotas
 from pannier.services.readiness import Readiness
 from pannier.services.sessions import Sessions
+from pannier.services.signing_in import SigningIn
 from pannier.services.tasks import AT_ONCE, Tasks
 from pannier.services.upload_checksums import UploadChecksums
 from pannier.services.upload_grants import LIFETIME
@@ -54,7 +65,10 @@ from pannier.services.uploads import Uploads
 from pannier.state.base import ChecksumStore
 from pannier.state.checksum_store import REMEMBERED
 from pannier.state.checksums import ChecksumMemory
+from pannier.state.drops import SqliteDrops
+from pannier.state.links import SqliteLinks
 from pannier.state.sessions import SqliteSessions
+from pannier.state.sign_ins import SqliteSignIns
 from pannier.state.sqlite import SqliteState
 from pannier.state.tasks import SqliteTasks
 from pannier.streams.ahead import AheadSettings, Background
@@ -69,9 +83,27 @@ STATE_FILE = "state.db"
 STREAM_THREADS = 32
 HASH_THREADS = 4
 EDIT_THREADS = 16
+PASSWORD_THREADS = 2
 PACK_THREADS = max(2, os.cpu_count() or 2)
 
 _log = structlog.get_logger("pannier.server")
+
+
+@dataclass(frozen=True)
+class DeskSettings:
+    """The front desk of ``pannier serve``.
+
+    Attributes:
+        folders: What is served, by name.
+        password: A digest, where one is set beside the key.
+        public: Whether who did not sign in may look.
+        read_only: Whether nothing may be changed.
+    """
+
+    folders: Sequence[Served]
+    password: str | None = None
+    public: bool = False
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,8 +118,16 @@ class Listening:
 class Server:
     """All parts of one server, over given volumes."""
 
-    def __init__(self, settings: Settings, volumes: Mapping[str, Volume], *, internal: bool = True) -> None:
-        self._settings, self._volumes, self._internal = settings, volumes, internal
+    def __init__(
+        self,
+        settings: Settings,
+        volumes: Mapping[str, Volume],
+        *,
+        internal: bool = True,
+        desk: DeskSettings | None = None,
+    ) -> None:
+        self._settings, self._volumes, self._internal, self._desk = settings, volumes, internal, desk
+        self.signing_in: SigningIn | None = None
         self._parts = AsyncExitStack()
         self._drain = Drain()
         self._tasks: Tasks | None = None
@@ -213,9 +253,48 @@ class Server:
         client_streams = Streaming(
             streaming, Admission(limits.max_streams, limits.max_streams_per_token), limits.stream_rate
         )
+        kept_links, sign_ins = SqliteLinks(state.ask), SqliteSignIns(state.ask)
+        password_threads = Workers("password", PASSWORD_THREADS)
+        push(password_threads.close)
+        links = Links(kept_links, places, plans, sessions, password_threads, quote=partial(quote, safe=""))
+        reached = Reached()
+        client_archives = ClientArchives(archives, sessions, client_streams)
+        desk: Desk | None = None
+        if self._desk is not None:
+            public_url = (client.public_url or "").rstrip("/")
+            self.signing_in = SigningIn(
+                sign_ins, password_threads, password=self._desk.password, public=self._desk.public
+            )
+            house = House(
+                signing_in=self.signing_in,
+                places=places,
+                folders=self._desk.folders,
+                cookie=cookie_name(proxy.secret.get_secret_value()),
+                prefix=client.path_prefix,
+                public_url=public_url,
+                read_only=self._desk.read_only,
+                trusted=client.trusted_proxies,
+            )
+            services = DeskServices(
+                archives=archives,
+                downloads=downloads,
+                sessions=sessions,
+                uploads=uploads,
+                changes=Changes(editing, quotas),
+                listings=Listings(editing),
+                links=links,
+                drops=Drops(SqliteDrops(state.ask), places, uploads),
+                sign_ins=sign_ins,
+                client_archives=client_archives,
+                streaming=client_streams,
+                workers=streaming,
+                session_expire=proxy.session_expire,
+                most_selection=limits.max_selection_body,
+            )
+            desk = front_desk(house, services)
         client_app = client_application(
             [
-                ClientArchives(archives, sessions, client_streams),
+                client_archives,
                 ClientMembers(archives, Members(archives, engine), sessions),
                 ClientSessions(archives, sessions),
                 ClientDownloads(downloads, archives, client_streams),
@@ -224,11 +303,13 @@ class Server:
             ],
             self._drain,
             face,
+            desk,
         )
         manager_app = manager_application(
             [
                 ManagerArchives(archives, limits.max_selection_body),
                 ManagerSessions(sessions),
+                *([ManagerLinks(links, reached, limits.max_selection_body)] if desk is not None else []),
                 ManagerFolders(folders),
                 ManagerQuotas(quotas),
                 ManagerTasks(errands),
@@ -249,7 +330,8 @@ class Server:
             app = internal_application([], self._drain, readiness)
             internal_url = await listen(push, app, "api.manager.internal-addr", manager.internal_addr, None, limits)
         tasks.start()
-        return Listening((client.public_url or client_url).rstrip("/") + client.path_prefix, manager_url, internal_url)
+        reached.address = Address((client.public_url or client_url).rstrip("/") + client.path_prefix)
+        return Listening(reached.address.base, manager_url, internal_url)
 
 
 def run(
@@ -257,7 +339,8 @@ def run(
     *,
     folders: Sequence[ServedFolder] = (),
     internal: bool = True,
-    on_ready: Callable[[Listening], None],
+    desk: DeskSettings | None = None,
+    on_ready: Callable[[Listening, SigningIn | None], None],
     on_drain: Callable[[int], None],
 ) -> int:
     """Serve until SIGTERM or SIGINT, and return the exit code.
@@ -268,7 +351,8 @@ def run(
         settings: What is in force.
         folders: Directories that are folders themselves, beside the configured volumes.
         internal: Whether the internal listener is opened.
-        on_ready: Told where the server is reached.
+        desk: The front desk, if there is one.
+        on_ready: Told where the server is reached, and who lets people in at the front desk; on its event loop.
         on_drain: Told how many requests are waited for.
 
     Raises:
@@ -279,7 +363,9 @@ def run(
     logs.configure(settings.log.level, settings.log.format)
     volumes = open_volumes(settings, folders)
     try:
-        return asyncio.run(_serve(Server(settings, volumes, internal=internal), settings, on_ready, on_drain))
+        return asyncio.run(
+            _serve(Server(settings, volumes, internal=internal, desk=desk), settings, on_ready, on_drain)
+        )
     finally:
         for volume in volumes.values():
             volume.close()
@@ -296,7 +382,10 @@ def _raise_descriptor_limit() -> None:
 
 
 async def _serve(
-    server: Server, settings: Settings, on_ready: Callable[[Listening], None], on_drain: Callable[[int], None]
+    server: Server,
+    settings: Settings,
+    on_ready: Callable[[Listening, SigningIn | None], None],
+    on_drain: Callable[[int], None],
 ) -> int:
     loop = asyncio.get_running_loop()
     tell_of_exhaustion(loop)
@@ -306,7 +395,7 @@ async def _serve(
     listening = await server.start()
     keep_out_of_collections()
     try:
-        on_ready(listening)
+        on_ready(listening, server.signing_in)
         await signals.get()
         on_drain(server.running)
         draining = asyncio.create_task(server.drain(settings.drain_seconds))

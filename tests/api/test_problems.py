@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pannier import errors
+from pannier import denials, errors
 from pannier.api.problems import KINDS, answer, answer_bug, answer_http, answer_status, kind_of, respond
 from pannier.dto.json import dumps
 from pannier.errors import Offence, OffenceCode, PannierError
@@ -87,6 +87,22 @@ EXAMPLES: list[tuple[PannierError, int, str | None, str]] = [
     (errors.VolumeFailed("x"), 500, "vfolder_read_failed", "source-unreadable"),
     (errors.StateUnavailable("x"), 503, "storage-proxy_generic_unavailable", "unavailable"),
     (errors.Draining(7), 503, "storage-proxy_generic_unavailable", "unavailable"),
+    (denials.SignedOut(), 401, "auth_auth_unauthorized", "signed-out"),
+    (denials.KeyUsed(), 401, "auth_auth_unauthorized", "key-used"),
+    (denials.PasswordWrong(), 401, "auth_auth_unauthorized", "password-wrong"),
+    (denials.PasswordLocked(4), 429, "auth_auth_too-many-requests", "password-locked"),
+    (denials.CrossSite(), 403, "auth_auth_forbidden", "cross-site"),
+    (denials.ReadOnly(), 403, "vfolder_update_forbidden", "read-only"),
+    (denials.NameTaken(b"a"), 409, "vfolder_create_already-exists", "name-exists"),
+    (denials.NameInvalid(b"..", "x"), 400, "vfolder_access_invalid-parameters", "name-invalid"),
+    (denials.MoveIntoItself(b"a"), 400, "vfolder_update_bad-request", "move-into-itself"),
+    (denials.TrashMissing(), 404, "vfolder_read_not-found", "trash-not-found"),
+    (denials.NoPreview(), 415, "vfolder_read_unsupported", "no-preview"),
+    (denials.LinkMissing(), 404, "vfolder_read_not-found", "link-not-found"),
+    (denials.LinkExpired("2026-11-20T05:05:00Z"), 410, "auth_auth_data-expired", "link-expired"),
+    (denials.LinkRevoked(), 410, "auth_auth_data-expired", "link-revoked"),
+    (denials.LinkSpent(2), 410, "auth_auth_data-expired", "link-spent"),
+    (denials.RequestClosed(), 410, "auth_auth_data-expired", "request-closed"),
     (errors.ConfigInvalid("k", "r", "w"), 500, "storage-proxy_generic_internal-error", "storage/generic"),
 ]
 
@@ -100,7 +116,7 @@ def family(error: type[PannierError]) -> Iterator[type[PannierError]]:
 def test_every_class_of_errors_has_a_row_and_an_example() -> None:
     examples = {type(example[0]) for example in EXAMPLES}
     for error in family(PannierError):
-        if error.__module__ != errors.__name__:
+        if error.__module__ not in (errors.__name__, denials.__name__):
             continue
         kind_of(error)
         if error.__subclasses__():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -55,11 +56,16 @@ def test_a_start_says_what_is_in_force_and_a_stop_cleans_up(tmp_path: Path, trip
         assert ask(runtime["manager_url"] + "/").document["type"] == "manager-facing"
         assert server.stop() == 0
         assert server.runtime_file() is None
-        assert server.out.splitlines() == [
-            f"pannier {__version__}: 1 folder",
+        lines = server.out.splitlines()
+        sign_in = next(line for line in lines if line.startswith("  sign in   "))
+        address = rf"{re.escape(runtime['client_url'])}/enter\?key=(\w{{4}}-){{2}}\w{{4}}"
+        assert re.fullmatch(rf"  sign in   {address}    \(once, within 15 min\)", sign_in)
+        assert [line for line in lines if line != sign_in] == [
+            f"pannier {__version__}: 1 folder, read and write, sign-in required",
             "  trip      ~/trip",
             f"  client    {runtime['client_url']}",
             f"  manager   {runtime['manager_url']}",
+            f"  page      {runtime['client_url']}/",
             "  link      pannier link trip    (or paths inside it)",
             "  state     ~/.local/state/pannier",
             "  reach     this machine only; --host 0.0.0.0 opens it to the network",
@@ -84,7 +90,8 @@ def test_two_folders_of_one_name_are_told_apart_and_served(tmp_path: Path, trip:
             ("trip", str(trip)),
             ("trip (2)", str(other)),
         ]
-        assert server.out.startswith(f"pannier {__version__}: 2 folders\n  trip      ~/trip\n  trip (2)  ~/b/trip\n")
+        first = f"pannier {__version__}: 2 folders, read and write, sign-in required"
+        assert server.out.splitlines()[:3] == [first, "  trip      ~/trip", "  trip (2)  ~/b/trip"]
         for name, held in (("trip", "first.txt"), ("trip (2)", "second.txt")):
             body = ask(server.url(name)).body
             with zipfile.ZipFile(io.BytesIO(body)) as archive:
@@ -156,14 +163,15 @@ def test_who_can_reach_it_is_said(tmp_path: Path, trip: Path) -> None:
     """And what the links name, where nobody else could follow them."""
     with serving(tmp_path, trip, "--host", "0.0.0.0") as server:
         assert (
-            "  reach     every machine that reaches this one, without TLS; only a link opens anything; "
+            "  reach     every machine that reaches this one, without TLS; "
+            "only who signed in, or a link, opens anything; "
             "links name 127.0.0.1 until api.client.public-url says how others reach it\n"
         ) in server.out
         assert server.runtime()["client_url"].startswith("http://127.0.0.1:")
     public = {"PANNIER_API__CLIENT__PUBLIC_URL": "https://files.example.com/store/"}
     with serving(tmp_path, trip, "--host", "0.0.0.0", settings=public) as server:
         assert "  client    https://files.example.com/store    (listens at 0.0.0.0:0)\n" in server.out
-        assert "only a link opens anything\n" in server.out
+        assert "only who signed in, or a link, opens anything\n" in server.out
         assert server.url("trip").startswith("https://files.example.com/store/download-archive?token=")
 
 

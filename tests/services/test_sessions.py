@@ -23,8 +23,8 @@ from pannier.window import Window
 MIB = 1024 * 1024
 LENGTH = 1000 * MIB
 END = 10_000
-NEW = NewSession(key_of("a"), "v", "5e67aac8ba94470ea1172f603ea62b3a", "x.zip", "zip", END, 100, None, one_time=False)
-ONCE = replace(NEW, one_time=True)
+NEW = NewSession(key_of("a"), "v", "5e67aac8ba94470ea1172f603ea62b3a", "x.zip", "zip", END, 100, None, times=0)
+ONCE = replace(NEW, times=1)
 NEVER = 3_600.0
 
 
@@ -123,7 +123,7 @@ async def test_only_a_single_download_waits_until_not_too_much_is_unwritten(
         unwritten = 0
         for number in range(1, 30):
             tally.took(4 * MIB)
-            if new.one_time:
+            if new.limited:
                 await tally.room()
             else:
                 tally.reckon()

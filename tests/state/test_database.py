@@ -72,8 +72,8 @@ async def test_a_later_versions_database_is_refused_with_the_way_out(path: Path)
     async with opened(path):
         pass
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version=4")
-    with pytest.raises(ConfigInvalid, match="schema 4; this version of Pannier knows 3"):
+        connection.execute("PRAGMA user_version=5")
+    with pytest.raises(ConfigInvalid, match="schema 5; this version of Pannier knows 4"):
         await SqliteState(path).open()
 
 

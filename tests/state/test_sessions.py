@@ -23,8 +23,8 @@ from tests.state.stores import LATER, opened, rows
 
 NOW = 1_000.0
 FOLDER = "5e67aac8ba94470ea1172f603ea62b3a"
-NEW = NewSession(key_of("a"), "v", FOLDER, "x.zip", "zip", LATER, 60, None, one_time=False)
-ONCE = replace(NEW, key=key_of("once"), one_time=True, rate=5)
+NEW = NewSession(key_of("a"), "v", FOLDER, "x.zip", "zip", LATER, 60, None, times=0)
+ONCE = replace(NEW, key=key_of("once"), times=1, rate=5)
 BROKEN = Broken(NOW, "source-changed", "it grew", b"\xff", 7)
 ROOT = Path(__file__).parents[2]
 WRITER = """
@@ -48,6 +48,8 @@ async def write():
 
 asyncio.run(write())
 """
+
+LATER_TABLES = ("links", "drops", "drop_files", "sign_ins", "desk_downloads")
 
 
 @contextlib.asynccontextmanager
@@ -220,7 +222,7 @@ async def test_a_database_of_the_version_before_is_upgraded(path: Path) -> None:
     async with opened(path) as state:
         await state.pin("a", '"1"', LATER)
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        for table in ("sessions", "revoked_folders"):
+        for table in ("sessions", "revoked_folders", *LATER_TABLES):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version=2")
         connection.commit()

@@ -42,6 +42,8 @@ async def hold():
 asyncio.run(hold())
 """
 
+LATER_TABLES = ("links", "drops", "drop_files", "sign_ins", "desk_downloads")
+
 
 @contextlib.asynccontextmanager
 async def tasks_at(path: Path, **options: Any) -> AsyncIterator[SqliteTasks]:
@@ -226,7 +228,7 @@ async def test_a_database_of_the_version_before_is_upgraded_and_keeps_what_it_ho
     async with opened(path) as state:
         await state.pin("s", '"1"', LATER)
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        for table in ("tasks", "sessions", "revoked_folders"):
+        for table in ("tasks", "sessions", "revoked_folders", *LATER_TABLES):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version=1")
         connection.commit()

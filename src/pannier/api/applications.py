@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from pannier.api.metrics import Metrics
 from pannier.api.middlewares import STATUS_PATHS, Cors, Drain, draining, manager_secret, outermost, sign
@@ -25,25 +26,41 @@ class ClientFace:
     cors_origins: Sequence[str] = ()
 
 
-def client_application(groups: Sequence[Group], drain: Drain, face: ClientFace) -> web.Application:
-    """What those who hold tokens talk to."""
-    cors = Cors(face.cors_origins)
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A front desk on the client-facing listener: its routes, ``/`` too, which pages of other origins may not read.
+
+    ``around`` goes around everything: it shows problems as pages.
+    """
+
+    groups: Sequence[Group]
+    around: Middleware
+
+
+def client_application(
+    groups: Sequence[Group], drain: Drain, face: ClientFace, desk: Desk | None = None
+) -> web.Application:
+    """What those who hold tokens talk to, and people where there is a front desk."""
     prefix = face.path_prefix
+    own = desk.groups if desk is not None else [ClientStatus(drain)]
+    spent = [prefix + route.path for group in groups for route in group.routes()]
+    cors = Cors(face.cors_origins, None if desk is None else spent)
     told = Face(
         "Pannier, client-facing",
         "For those who hold tokens: browsers and clients.",
         prefix=prefix,
         always=frozenset({"/"}),
     )
-    app = web.Application(
-        middlewares=[
-            outermost("client", face.trusted_proxies),
-            cors.preflight,
-            draining(drain, frozenset({prefix + "/"})),
-        ]
-    )
+    passed: list[Middleware] = [
+        outermost("client", face.trusted_proxies),
+        cors.preflight,
+        draining(drain, frozenset({prefix + "/"})),
+    ]
+    if desk is not None:
+        passed.insert(0, desk.around)
+    app = web.Application(middlewares=passed)
     app.on_response_prepare.extend([sign, cors.grant])
-    add(app, _described(told, [ClientStatus(drain), *groups]), prefix)
+    add(app, _described(told, [*own, *groups]), prefix)
     return app
 
 

@@ -135,6 +135,10 @@ class ClientArchives:
         """``GET`` and ``HEAD /download-archive``: the archive, or a window of it."""
         asked = query.parsed
         grant = await self._archives.admit(given_token(asked.token, context), asked.format, asked.compression)
+        return await self.answer(grant, context)
+
+    async def answer(self, grant: Grant, context: Context) -> Answered:
+        """Answer with what is allowed in a session; errors as ``Sessions.enter`` and ``Archives.open``."""
         assert grant.ticket is not None, "an archive token has a session"
         visit = await self._sessions.enter(grant.ticket)
         try:

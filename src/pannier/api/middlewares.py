@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 from aiohttp import hdrs, web
@@ -32,6 +33,8 @@ STATUS_PATHS = frozenset({"/", "/status", "/health", "/livez", "/readyz"})
 _CLIENT_LEFT = 499
 """What the access log says of a client that left before it had an answer (the habit of nginx)."""
 
+_CODED = re.compile(r"(/(?:s|r|links|requests)/)[^/?]+")
+"""What stands in paths where the code of a link does, whose holder gets in."""
 _LONGEST_PATH = 512
 """Characters of a path in the access log; ours are much shorter."""
 
@@ -102,7 +105,7 @@ def outermost(listener: str, trusted: Sequence[Network]) -> Middleware:
                 listener=listener,
                 client=client_address(request, trusted),
                 method=request.method,
-                path=_shown(request.rel_url.raw_path),
+                path=_shown(request),
                 status=status,
                 bytes=sent,
                 received=request.content.total_bytes,
@@ -113,8 +116,9 @@ def outermost(listener: str, trusted: Sequence[Network]) -> Middleware:
     return handle
 
 
-def _shown(path: str) -> str:
-    """Return a path as the log names it: whoever asks must not be able to fill it up."""
+def _shown(request: web.Request) -> str:
+    """Return a path as the log names it: no code of a link in it, and whoever asks must not be able to fill it up."""
+    path = route_of(request) if "code" in request.match_info else _CODED.sub(r"\1[code]", request.rel_url.raw_path)
     return path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
 
 
@@ -186,15 +190,19 @@ class Cors:
     """Which pages of other origins may read what this listener answers (WIRE section 6).
 
     Configured origins get their own name and may send credentials; if none is configured, everybody may read, without.
+    ``only``: the paths that this is about, where others stand beside them that no page of another origin may read.
     """
 
-    def __init__(self, origins: Sequence[str]) -> None:
+    def __init__(self, origins: Sequence[str], only: Collection[str] | None = None) -> None:
         self._origins = frozenset(origins)
+        self._only = None if only is None else frozenset(only)
 
     @web.middleware
     async def preflight(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a browser that asks before it asks."""
         if request.method != hdrs.METH_OPTIONS or hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
+            return await handler(request)
+        if self._only is not None and request.path not in self._only:
             return await handler(request)
         if any(route.method == hdrs.METH_OPTIONS for route in request.match_info.route.resource or ()):
             return await handler(request)  # it says itself what it allows
@@ -210,6 +218,8 @@ class Cors:
         """Add the headers to whatever is answered, problems included (``on_response_prepare``)."""
         if hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in response.headers:
             return  # said by the route
+        if self._only is not None and request.path not in self._only:
+            return
         origin = request.headers.get(hdrs.ORIGIN)
         if self._origins:
             response.headers.add(hdrs.VARY, hdrs.ORIGIN)

@@ -65,6 +65,8 @@ _CONDITIONAL = {
 }
 _CONDITIONAL_PROBLEMS = {412: "A precondition is false.", 416: "The range lies beyond the end."}
 _BYTES: Json = {"type": "string", "format": "binary"}
+_PATTERN = re.compile(r":[^{}/]*\}")
+"""What aiohttp writes of a part of a path that may be anything."""
 _BUG = "Something broke on the server."
 
 
@@ -115,7 +117,8 @@ def document(face: Face, groups: Iterable[Group]) -> Json:
     paths: dict[str, Json] = {}
     for group, route in sorted(described, key=lambda it: it[1].path):
         for method in (route.method, "HEAD") if route.head else (route.method,):
-            paths.setdefault(route.path, {})[method.lower()] = _operation(face, group, route, method, schemas)
+            path = _PATTERN.sub("}", route.path)
+            paths.setdefault(path, {})[method.lower()] = _operation(face, group, route, method, schemas)
     return {
         "openapi": "3.1.0",
         "info": {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from pannier import errors
+from pannier.api.kinds import DENIALS, Kind, path_of
 from pannier.dto.json import dumps
 from pannier.dto.paths import to_text
 from pannier.dto.problems import Problem
@@ -21,22 +22,6 @@ _OURS = "urn:pannier:problem:"
 CONTENT_TYPE = "application/problem+json"
 
 VOLUME_PROBLEM_RETRY = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How one class of errors is told: type (a tail without a slash is ours), status, the wire's code, a title.
-
-    Without a code (or with one of the domain ``vfolder``) the wire's manager tells its user what was wrong; any other
-    domain is our failure to it.
-    """
-
-    tail: str
-    status: int
-    error_code: str | None
-    title: str
-    members: Callable[[Any], Mapping[str, Any]] = lambda error: {}
-    """Members of its own that the problem carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +53,6 @@ def _mount(error: errors.MountRefused) -> Mapping[str, Any]:
     if error.subpath is None:
         return {"msg": "VFolder not found", "vfid": error.folder}
     return {"msg": "Invalid subpath", "vfid": error.folder, "subpath": error.subpath}
-
-
-def _path(error: errors.PathOutside | errors.FileMissing | errors.NotAFile | errors.TargetExists) -> Mapping[str, Any]:
-    return {"paths": (to_text(error.path),)}
 
 
 KINDS: dict[type[PannierError], Kind] = {
@@ -133,18 +114,18 @@ KINDS: dict[type[PannierError], Kind] = {
         400,
         "vfolder_access_invalid-parameters",
         "The path cannot be used: it has to stay inside its folder.",
-        _path,
+        path_of,
     ),
-    errors.FileMissing: Kind("storage/file-not-found", 404, "vfolder_read_not-found", "File not found.", _path),
+    errors.FileMissing: Kind("storage/file-not-found", 404, "vfolder_read_not-found", "File not found.", path_of),
     errors.NotAFile: Kind(
         "storage/invalid-api-params",
         400,
         "storage-proxy_request_invalid-parameters",
         "This is not a regular file.",
-        _path,
+        path_of,
     ),
     errors.TargetExists: Kind(
-        "target-exists", 409, "vfolder_create_already-exists", "Something is there already.", _path
+        "target-exists", 409, "vfolder_create_already-exists", "Something is there already.", path_of
     ),
     errors.OperationRefused: Kind(
         "operation-refused",
@@ -273,6 +254,7 @@ KINDS: dict[type[PannierError], Kind] = {
         "storage/generic", 500, "storage-proxy_generic_internal-error", "The server is not set up for this."
     ),
     PannierError: Kind("storage/generic", 500, "storage-proxy_generic_internal-error", "The server failed."),
+    **DENIALS,
 }
 """Each class of our errors, or its nearest base that stands here."""
 

@@ -14,15 +14,17 @@ from pannier.errors import ConfigInvalid, StateUnavailable
 if TYPE_CHECKING:
     from pannier.config import Settings
     from pannier.parts import ServedFolder
-    from pannier.server import Listening
+    from pannier.server import DeskSettings, Listening
+    from pannier.services.signing_in import SigningIn
 
 
 def host(
     settings: Settings,
-    on_ready: Callable[[Listening], None],
+    on_ready: Callable[[Listening, SigningIn | None], None],
     *,
     folders: Sequence[ServedFolder] = (),
     internal: bool = True,
+    desk: DeskSettings | None = None,
 ) -> int:
     """Run a server until it was told to stop, and return the exit code.
 
@@ -35,7 +37,7 @@ def host(
         announce(drain_line(requests, settings.drain_seconds))
 
     try:
-        return server.run(settings, folders=folders, internal=internal, on_ready=on_ready, on_drain=drains)
+        return server.run(settings, folders=folders, internal=internal, desk=desk, on_ready=on_ready, on_drain=drains)
     except StateUnavailable as error:
         reason, way_out = f"{str(settings.state.path)!r}: {error}", "name a folder that this user may write in"
         raise ConfigInvalid("state.path", reason, way_out) from error

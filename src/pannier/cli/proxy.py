@@ -29,7 +29,7 @@ def proxy(
 
     settings = load(config)
 
-    def ready(listening: Listening) -> None:
+    def ready(listening: Listening, signing_in: object) -> None:
         for line in in_force(settings, listening):
             announce(line)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shlex
+import sys
 import uuid
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -26,6 +28,7 @@ from pannier.cli.runtime import (
     remove_running,
     write_running,
 )
+from pannier.cli.sign_in_keys import show_keys
 from pannier.cli.terminal import announce, counted, tilde
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
@@ -33,7 +36,8 @@ from pannier.errors import ConfigInvalid
 if TYPE_CHECKING:
     from pannier.config import Address, Settings
     from pannier.parts import ServedFolder
-    from pannier.server import Listening
+    from pannier.server import DeskSettings, Listening
+    from pannier.services.signing_in import SigningIn
 
 EXAMPLE = "\b\nExample:\n  pannier serve ~/trip ~/music --port 8080"
 
@@ -41,6 +45,7 @@ _FLAGS = {"api.client.service-addr": "--host, --port", "api.manager.service-addr
 _PLACEHOLDER = "x" * 43
 _LONGEST_NAME = 64
 """Characters; as for the volumes of the settings."""
+_LONGEST_PASSWORD = 256
 _LIFETIME = "1d"
 
 
@@ -67,8 +72,22 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", envvar="PANNIER_CONFIG", help="TOML file for everything else.")
     ] = None,
+    password: Annotated[
+        bool, typer.Option("--password", help="Ask for a password now that signs in, beside the sign-in address.")
+    ] = False,
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="The same, read from the first line of a file.")
+    ] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="The page changes nothing.")] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Anyone who can reach the address can read these files.")
+    ] = False,
+    no_desk: Annotated[bool, typer.Option("--no-desk", help="No page: only links to archives open anything.")] = False,
 ) -> int:
-    """Serve directories of this machine, each as one folder."""
+    """Serve directories of this machine, each as one folder, with a page to browse them."""
+    kept_password = _password(password, password_file)
+    if no_desk and (kept_password or read_only or public):
+        raise Failure("--no-desk: without the page, --password, --read-only and --public mean nothing", ExitCode.USAGE)
     flags: dict[str, Any] = {"state": {"path": state}} if state else {}
     configured = load_settings(
         config, Secrets(_PLACEHOLDER, _PLACEHOLDER), flags
@@ -80,12 +99,16 @@ def serve(
         prepare_state(configured.state.path)
         settings = load_settings(config, keep_secrets(configured.state.path), flags)
 
-        def ready(listening: Listening) -> None:
-            runtime_files.append(write_running(settings.state.path, _running(settings, folders, listening)))
-            for line in in_force(settings, folders, listening):
-                announce(line)
+        desk = None if no_desk else _desk(folders, kept_password, public=public, read_only=read_only)
 
-        return hosting.host(settings, ready, folders=folders, internal=False)
+        def ready(listening: Listening, signing_in: SigningIn | None) -> None:
+            runtime_files.append(write_running(settings.state.path, _running(settings, folders, listening)))
+            for line in in_force(settings, folders, listening, desk):
+                announce(line)
+            if signing_in is not None:
+                show_keys(signing_in, listening.client_url)
+
+        return hosting.host(settings, ready, folders=folders, internal=False, desk=desk)
     except ConfigInvalid as error:
         if error.key not in _FLAGS:
             raise
@@ -170,7 +193,48 @@ def _running(settings: Settings, folders: Sequence[ServedFolder], listening: Lis
     )
 
 
-def in_force(settings: Settings, folders: Sequence[ServedFolder], listening: Listening) -> list[str]:
+def _password(ask: bool, file: Path | None) -> str | None:
+    """Return the password that signs in, None if none is wanted; it is never an argument, which others could see.
+
+    Raises:
+        Failure: There is no terminal to ask on, the file cannot be read, or it is empty.
+    """
+    if ask and file is not None:
+        raise Failure("--password: it is asked for or read from --password-file, not both", ExitCode.USAGE)
+    if ask:
+        if not sys.stdin.isatty():
+            raise Failure("--password: there is no terminal to ask on; use --password-file FILE", ExitCode.USAGE)
+        text = getpass.getpass("password for the page: ")
+    elif file is not None:
+        try:
+            with file.open(encoding="utf-8") as lines:
+                text = lines.readline(_LONGEST_PASSWORD + 2).rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+            raise Failure(f"--password-file: {str(file)!r} cannot be read ({reason})", ExitCode.USAGE) from None
+    else:
+        return None
+    if not 1 <= len(text) <= _LONGEST_PASSWORD:
+        raise Failure(f"--password: it has 1 to {_LONGEST_PASSWORD} characters", ExitCode.USAGE)
+    return text
+
+
+def _desk(folders: Sequence[ServedFolder], password: str | None, *, public: bool, read_only: bool) -> DeskSettings:
+    from pannier.desk.door import Served
+    from pannier.server import DeskSettings
+    from pannier.services.passwords import digest
+
+    return DeskSettings(
+        folders=[Served(each.name, each.name, each.folder_id) for each in folders],
+        password=None if password is None else digest(password),
+        public=public,
+        read_only=read_only,
+    )
+
+
+def in_force(
+    settings: Settings, folders: Sequence[ServedFolder], listening: Listening, desk: DeskSettings | None = None
+) -> list[str]:
     """Return what a start says: every line is true of this process."""
     width = max(8, *(len(folder.name) for folder in folders)) + 2
     state = settings.state.path
@@ -179,24 +243,30 @@ def in_force(settings: Settings, folders: Sequence[ServedFolder], listening: Lis
         *((folder.name, tilde(folder.path)) for folder in folders),
         *volume_rows(settings),
         *listener_rows(settings, listening),
+        *([("page", listening.client_url + "/")] if desk is not None else []),
         ("link", f"pannier link {elsewhere}{shlex.quote(folders[0].name)}    (or paths inside it)"),
         ("state", tilde(state)),
-        ("reach", _reach(settings)),
+        ("reach", _reach(settings, public=desk is not None and desk.public)),
         *(("warning", warning) for warning in settings.warnings()),
     ]
+    told = [counted(len(folders), "folder")]
+    if desk is not None:
+        told += ["read only" if desk.read_only else "read and write"]
+        told += ["public: anyone who can reach this address can read" if desk.public else "sign-in required"]
     return [
-        f"pannier {__version__}: {counted(len(folders), 'folder')}",
+        f"pannier {__version__}: {', '.join(told)}",
         *(f"  {name:<{width}}{value}" for name, value in rows),
     ]
 
 
-def _reach(settings: Settings) -> str:
+def _reach(settings: Settings, *, public: bool = False) -> str:
     client = settings.api.client
     if client.service_addr.is_loopback:
         return "this machine only; --host 0.0.0.0 opens it to the network"
     host = client.service_addr.host
+    opens = "all may read, only who signed in may change" if public else "only who signed in, or a link, opens anything"
     where = "every machine that reaches " + ("this one" if client.service_addr.is_wildcard else host)
-    reach = f"{where}{'' if client.ssl_enabled else ', without TLS'}; only a link opens anything"
+    reach = f"{where}{'' if client.ssl_enabled else ', without TLS'}; {opens}"
     if client.service_addr.is_wildcard and not client.public_url:
         reach += "; links name 127.0.0.1 until api.client.public-url says how others reach it"
     return reach

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from pannier.archive.formats import FORMATS, Format, renamed
-from pannier.archive.plan import SHOWN_OFFENCES, Plan, Shape
+from pannier.archive.plan import Plan, Shape
 from pannier.dto.archives import (
     ArchiveFormat,
     ArchivePlanPage,
@@ -35,7 +35,6 @@ from pannier.errors import (
     InvalidRequest,
     PannierError,
     SelectionChanged,
-    SelectionRefused,
     StateUnavailable,
     TokenClaimsInvalid,
 )
@@ -44,6 +43,7 @@ from pannier.services.places import Places
 from pannier.services.planning import Plans
 from pannier.services.progress import Progress
 from pannier.services.reports import page, read_cursor, report
+from pannier.services.surveys import plan_for_a_second
 from pannier.state.base import SelectionStore, SessionStore
 from pannier.state.sessions import NewSession, key_of
 from pannier.streams.archive import ArchiveReader, Engine
@@ -53,9 +53,6 @@ from pannier.streams.hashing import Place
 from pannier.tokens import PydanticJWT, session_of
 from pannier.window import Window
 
-_MINT_SECONDS = 1.0
-"""How long minting waits for the plan."""
-_POLL_SECONDS = 0.02
 _TRY_SECONDS = 2.0
 """How long it is tried whether a download can go on."""
 _LONGEST_IN_CLAIMS = 4_096
@@ -119,7 +116,7 @@ class Archives:
         """
         selection = await self._engine.workers.run(_selection, request)
         order = self._order(request.volume, request.virtual_folder_id, selection)
-        plan = await self._plan_for_a_second(order)
+        plan = await plan_for_a_second(self._plans, order)
         format = FORMATS[request.offered]
         shape = await self._plans.shape(order, plan, format) if plan is not None else None
         claims = await self._claims(request, selection)
@@ -291,24 +288,6 @@ class Archives:
     def _order(self, volume: str, folder: FolderId, selection: Selection) -> Order:
         return Order(self._places.place(volume, folder), selection)
 
-    async def _plan_for_a_second(self, order: Order) -> Plan | None:
-        """Wait for the plan until a second has passed and every named path was looked up; None if it goes on."""
-        walks: list[Progress] = []
-        planning = asyncio.create_task(self._plans.plan(order, watch=walks.append))
-        try:
-            await asyncio.wait({planning}, timeout=_MINT_SECONDS)
-            while not planning.done() and not (walks and walks[0].named.is_set()):
-                await asyncio.wait({planning}, timeout=_POLL_SECONDS)
-            if planning.done():
-                return planning.result()
-            if found := walks[0].offences[:]:  # its thread goes on adding
-                codes = {offence.code for offence in found}
-                raise SelectionRefused(sorted(found[:SHOWN_OFFENCES]), len(found), codes=codes)
-            return None
-        finally:
-            planning.cancel()  # leaves the walk to itself: it goes on for who comes with the token
-            await asyncio.gather(planning, return_exceptions=True)
-
     async def _claims(self, request: ArchiveTokenRequest, selection: Selection) -> ArchiveDownloadTokenData:
         expires = int(time.time() + (self._session_expire if request.expires_in is None else request.expires_in))
         files = request.files
@@ -372,7 +351,7 @@ def _ticket(token: str, claims: ArchiveDownloadTokenData) -> NewSession:
         expires=claims.exp,
         grace=terms.resume_grace,
         rate=terms.rate,
-        one_time=terms.one_time,
+        times=int(terms.one_time),
     )
 
 

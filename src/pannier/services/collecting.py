@@ -1,10 +1,14 @@
-"""Uploads that nobody goes on with, collected in the background; what there is to collect stands on the disks alone."""
+"""Uploads that nobody goes on with, and trash whose day is over, collected in the background.
+
+What there is to collect stands on the disks alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -29,7 +33,7 @@ class Collecting:
 
     Args:
         workers: Threads that wait for storage.
-        lifetime: Seconds without progress after which an upload is nobody's.
+        lifetime: Seconds without progress after which an upload is nobody's, and those that the trash is kept.
         first: Seconds until the first round.
         every: Seconds between two rounds.
     """
@@ -82,6 +86,7 @@ class Collecting:
             try:
                 with closing(volume.editor(folder)) as editor:
                     editor.collect(self._lifetime)
+                    editor.trash().collect(self._lifetime, time.time())
             except PannierError as error:  # it is gone, or closed to us: the next round sees
                 _log.debug("folder %s: %s", folder, error)
         return len(some) == _AT_ONCE

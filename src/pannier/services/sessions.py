@@ -162,7 +162,7 @@ class Sessions:
         """
         await self._write_one(new.key)
         session = await self._records.find(new.key)
-        if session is None and new.one_time:
+        if session is None and new.limited:
             raise SessionSpent(_LOST)
         return session or new.begun(self._clock())
 
@@ -183,11 +183,52 @@ class Sessions:
         return found
 
     async def page(
-        self, *, volume: str | None, folder: FolderId | None, before: int | None, limit: int
+        self,
+        *,
+        volume: str | None = None,
+        folder: FolderId | None = None,
+        before: int | None,
+        limit: int,
+        owner: str | None = None,
     ) -> tuple[list[Session], bool]:
         """Return sessions, the newest first, and whether more follow; see ``SqliteSessions.page``."""
         text = None if folder is None else str(folder)
-        return await self._records.page(volume=volume, folder=text, before=before, limit=limit)
+        return await self._records.page(volume=volume, folder=text, before=before, limit=limit, owner=owner)
+
+    async def standing(self, keys: list[bytes]) -> list[Session]:
+        """Return those of some sessions that are known, as they stand now.
+
+        Raises:
+            StateUnavailable: It cannot be told now.
+        """
+        for key in keys:
+            await self._write_one(key)
+        return [
+            found
+            for at in range(0, len(keys), _BATCH)
+            for found in await self._records.standing(keys[at : at + _BATCH])
+        ]
+
+    async def flush(self) -> None:
+        """Write what was delivered until now, so that whoever asks next is told of it.
+
+        Raises:
+            StateUnavailable: It cannot be written now.
+        """
+        for live in self._live.values():
+            for tally in list(live.tallies):
+                tally.reckon()
+        await self.write([live for live in self._live.values() if live.changed])
+
+    def running(self, key: bytes) -> int:
+        """Return how many streams of a session run in this process."""
+        live = self._live.get(key)
+        return 0 if live is None else len(live.tallies)
+
+    def taken_at(self, key: bytes) -> float | None:
+        """Return when bytes of a session were last taken, as far as this process has seen since it is in use."""
+        live = self._live.get(key)
+        return None if live is None else live.taken_at
 
     async def revoke(self, id: str) -> Session:
         """Revoke a session: its next request is refused, and its streams are cut, in other processes within seconds.
@@ -219,17 +260,17 @@ class Sessions:
 
     async def _session(self, new: NewSession) -> Session:
         try:
-            if new.one_time:
+            if new.limited:
                 await self._write_one(new.key)
             session = await self._records.find(new.key)
-            if session is None and new.one_time:  # it was there when its token was made
+            if session is None and new.limited:  # it was there when its token was made
                 raise SessionSpent(_LOST)
             if session is None:
                 now = self._clock()
                 session = await self._records.adopt(new, now, new.expires - self._session_expire)
         except StateUnavailable:
             known = self._known.get(new.key)
-            if known is None or new.one_time:
+            if known is None or new.limited:
                 raise
             return known
         self._stands(session)
@@ -258,7 +299,7 @@ class Sessions:
     async def _write_one(self, key: bytes) -> None:
         live = self._live.get(key)
         if live is not None:
-            if live.session.one_time:  # whether it is spent depends on its last bytes
+            if live.session.limited:  # whether it is spent depends on its last bytes
                 await live.settled(_SETTLING)
             for tally in list(live.tallies):
                 tally.reckon()
@@ -283,7 +324,7 @@ class Sessions:
                 live.written(session)
                 if session is not None:
                     self._stands(session)
-                elif live.session.one_time:
+                elif live.session.limited:
                     live.cut(SessionSpent(_LOST))
 
     async def _look_again(self, keys: list[bytes]) -> None:

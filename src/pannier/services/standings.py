@@ -30,7 +30,7 @@ def told(session: Session, now: float, *, tried: bool | None = None) -> SessionR
         created_at=instant(int(session.created)),
         expires_at=instant(session.expires),
         resumable_until=instant(int(_last(session))),
-        one_time=session.one_time,
+        one_time=session.times == 1,
         rate=session.rate,
         etag=session.pinned,
         length=account.length,

@@ -65,11 +65,13 @@ class Live:
 
     Attributes:
         tallies: Of the streams that are not accounted for to their end.
+        taken_at: When bytes were last taken, in seconds since the epoch; None: not yet.
     """
 
     def __init__(self, session: Session, pace: Pace | None) -> None:
         self.session, self.pace = session, pace
         self.tallies: set[Tally] = set()
+        self.taken_at: float | None = None
         self._unwritten, self._being_written = Account(), Account()
         self._ended = self._whole = False
         self._broken: Broken | None = None
@@ -85,10 +87,11 @@ class Live:
         return bool(self._unwritten.total or self._unwritten.archive or self._ended)
 
     def deliver(self, tally: Tally, window: Window) -> None:
-        """Take note that a stream has delivered a window; it is cut if that is more than a single download may have."""
+        """Take note that a stream has delivered a window; it is cut if that is more than the link may give."""
+        self.taken_at = time.time()
         account = self.session.account.add(self._being_written).add(self._unwritten)
         self._unwritten = self._unwritten.add(Account(tally.archive, tally.length).deliver(window))
-        if self.session.one_time and account.archive == tally.archive and not account.allows(window):
+        if self.session.limited and account.archive == tally.archive and not account.allows(window, self.session.times):
             tally.cut(SessionSpent("more was taken than a single download needs"))
 
     async def settled(self, seconds: float) -> None:
@@ -154,7 +157,7 @@ class Tally:
     @property
     def single(self) -> bool:
         """Whether it is of a link for a single download, so that every byte has to be accounted for."""
-        return self.live.session.one_time
+        return self.live.session.limited
 
     def attach(self, acknowledgements: Acknowledgements | None) -> None:
         """Begin to send, from this task, over a connection; None: nobody can tell what is acknowledged.

@@ -14,6 +14,7 @@ from pannier.dto.uploads import LONGEST_METADATA, Conflict, UploadClaim, UploadT
 from pannier.errors import (
     InvalidRequest,
     LimitExceeded,
+    PannierError,
     PathOutside,
     StateUnavailable,
     TargetExists,
@@ -155,17 +156,82 @@ class Uploads:
             raise InvalidRequest("Upload-Metadata", "names no file; send its path as filename, in Base64")
         below = _file_path(to_text(name))
         path = b"/".join(filter(None, (inside(claims.relpath), below)))
+        claim = UploadClaim(strict=True, conflict=ours.conflict, metadata=said)
+        place = self._places.place(claims.volume, claims.vfid)
+        return await self._begin(place, path, size, secrets.token_hex(16), claims.exp, claim)
+
+    async def begin_at(self, place: Place, path: bytes, size: int, session: str, *, until: int) -> Begun:
+        """Begin an upload to a path, which replaces nothing: a name that is taken gets a number.
+
+        Args:
+            session: 32 hex digits that name it.
+            until: When its token ends, in seconds since the epoch.
+
+        Raises:
+            LimitExceeded, PathOutside, MintingUnavailable, StorageFull, FolderMissing, VolumeFailed: As ``begin``.
+        """
+        claim = UploadClaim(strict=True, conflict=Conflict.RENAME)
+        return await self._begin(place, path, size, session, until, claim)
+
+    async def put(self, place: Place, path: bytes, session: str, data: AsyncIterable[bytes], most: int) -> Taken:
+        """Take a whole file at once whose size nobody knows before; it replaces nothing, and is durable at the end.
+
+        Nothing of it stays where it is cut off.
+
+        Raises:
+            LimitExceeded: More than ``most`` bytes come.
+            UploadLeaseLost, PathOutside, StorageFull, OperationRefused, FolderMissing, VolumeFailed: As ``append``.
+        """
+        until = int(time.time() + self._session_expire)
+        grant = UploadGrant(place, path, session.encode(), most, until, Conflict.RENAME)
+        await self._workers.run(_stage, grant)
+        metrics.UPLOADS_BEGUN.inc()
+        async with self._taken(grant) as staged, self._quotas.claim(place, most if most < self.largest else 0) as claim:
+            reception = Reception(self._workers, staged, crc=0, lease=self._lease)
+            try:
+                size = await reception.take(data, most)
+                claim.written = size
+                metrics.UPLOAD_BYTES.inc(size)
+                published = await self._workers.run(staged.publish, path, Conflict.RENAME)
+            except BaseException:
+                metrics.UPLOADS_ABORTED.inc()
+                await self._workers.surely(staged.discard)
+                raise
+        metrics.UPLOADS_FINISHED.inc()
+        self._checksums.learn(place, published, reception.crc(size))
+        return Taken(size, published.path)
+
+    async def has_finished(self, session: str, size: int) -> bool:
+        """Whether an upload is known to be finished.
+
+        Raises:
+            StateUnavailable: It cannot be told now.
+        """
+        return await self._sessions.pinned(f"upload:{session}", certain=True) == str(size)
+
+    async def is_there(self, place: Place, session: str) -> bool:
+        """Whether an upload is unfinished, or may be."""
+        grant = UploadGrant(place, b"", session.encode(), 0, 0)
+        try:
+            async with self._taken(grant):
+                return True
+        except UploadMissing:
+            return False
+        except PannierError:
+            return True
+
+    async def _begin(self, place: Place, path: bytes, size: int, session: str, until: int, claim: UploadClaim) -> Begun:
         data = UploadTokenData(
-            volume=claims.volume,
-            vfid=claims.vfid,
+            volume=place.volume.name,
+            vfid=place.folder_id,
             relpath=to_text(path),
             size=size,
-            session=secrets.token_hex(16),
-            exp=claims.exp,
-            pannier=UploadClaim(strict=True, conflict=ours.conflict, metadata=said),
+            session=session,
+            exp=until,
+            pannier=claim,
         )
         going_on = self._keys.issue(data)
-        grant = self._grant(data, self._places.place(claims.volume, claims.vfid), path)
+        grant = self._grant(data, place, path)
         await self._check(grant)
         if grant.conflict is Conflict.REFUSE:
             await self._workers.run(_check_free, grant)

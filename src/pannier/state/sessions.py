@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pannier.accounts import Account
 from pannier.coverage import Coverage
 from pannier.state.base import WITHDRAWN
+from pannier.state.sign_ins import OF_OWNER
 from pannier.state.writer import Ask
 
 TABLES = (
@@ -31,6 +32,14 @@ TABLES = (
     "PRIMARY KEY (uuid, volume)) WITHOUT ROWID",
 )
 
+DELIVERIES = (
+    # how often what was delivered: bytes of the archive that came again, whole archives beside the first, earlier ones.
+    # one_time says for how many deliveries a session is, 0: for any number
+    "ALTER TABLE sessions ADD COLUMN again TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE sessions ADD COLUMN whole INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN earlier INTEGER NOT NULL DEFAULT 0",
+)
+
 _KEPT = 24 * 3600
 """Seconds that a session is remembered after its end."""
 _FOLDERS_KEPT = 400 * 24 * 3600
@@ -38,7 +47,8 @@ _FOLDERS_KEPT = 400 * 24 * 3600
 _LAST = 2**62
 _COLUMNS = (
     "number, key, volume, folder, filename, format, created, sessions.expires, grace, rate, one_time, sessions.etag, "
-    "length, ranges, total, completed, spent, revoked, failed, cause, detail, entry, place, pins.etag"
+    "length, ranges, total, again, whole, earlier, completed, spent, revoked, failed, cause, detail, entry, place, "
+    "pins.etag"
 )
 _FROM = "sessions LEFT JOIN pins ON pins.session = sessions.key"
 
@@ -50,7 +60,10 @@ def key_of(name: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """What a token says of its session. ``folder`` is the text of its id; times in seconds, ``expires`` since 1970."""
+    """What a token says of its session. ``folder`` is the text of its id; times in seconds, ``expires`` since 1970.
+
+    ``times`` is for how many deliveries it is, 0: for any number.
+    """
 
     key: bytes
     volume: str
@@ -60,12 +73,17 @@ class NewSession:
     expires: int
     grace: int
     rate: int | None
-    one_time: bool
+    times: int
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is for so many deliveries, and no more."""
+        return self.times > 0
 
     def begun(self, now: float) -> Session:
         """Return the session at its beginning, which is kept nowhere."""
         said = (self.volume, self.folder, self.filename, self.format)
-        terms = (self.expires, self.grace, self.rate, self.one_time)
+        terms = (self.expires, self.grace, self.rate, self.times)
         return Session(0, self.key, *said, now, *terms, Account(), None, None, None, None, None)
 
 
@@ -86,6 +104,7 @@ class Session:
 
     Attributes:
         number: Grows with each session.
+        times: For how many deliveries it is, 0: for any number.
         pinned: The ETag that it is pinned to, if any.
         completed, spent, revoked: When, if at all.
         broken: How the last stream ended, if the server broke it off.
@@ -101,13 +120,18 @@ class Session:
     expires: int
     grace: int
     rate: int | None
-    one_time: bool
+    times: int
     account: Account
     completed: float | None
     spent: float | None
     revoked: float | None
     broken: Broken | None
     pinned: str | None
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is for so many deliveries, and no more."""
+        return self.times > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +205,17 @@ class SqliteSessions:
         )
 
     async def page(
-        self, *, volume: str | None, folder: str | None, before: int | None, limit: int
+        self, *, volume: str | None, folder: str | None, before: int | None, limit: int, owner: str | None = None
     ) -> tuple[list[Session], bool]:
         """Return sessions, the newest first, of those with a smaller number than ``before``; and whether more follow.
 
-        ``folder`` is the text of an id; its spelling does not matter.
+        ``folder`` is the text of an id; its spelling does not matter. ``owner``: of downloads made at the front desk.
         """
         conditions: Mapping[str, object | None] = {
             "sessions.volume = ?": volume,
             "uuid = ?": None if folder is None else _uuid(folder),
             "number < ?": before,
+            OF_OWNER: owner,
         }
         wanted = {condition: value for condition, value in conditions.items() if value is not None}
         where = f"WHERE {' AND '.join(wanted)}" if wanted else ""
@@ -255,7 +280,7 @@ def _insert(connection: sqlite3.Connection, new: NewSession, now: float, revoked
         "revoked, kept) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
         (
             *(new.key, new.volume, new.folder, _uuid(new.folder), new.filename, new.format, now, new.expires),
-            *(new.grace, new.rate, new.one_time, revoked, kept),
+            *(new.grace, new.rate, new.times, revoked, kept),
         ),
     )
 
@@ -271,19 +296,23 @@ def _session(row: Sequence[object]) -> Session:
 
 def _read(
     number: int, key: bytes, volume: str, folder: str, filename: str, format: str, created: float, expires: int,
-    grace: int, rate: int | None, one_time: int, archive: str, length: int | None, ranges: str, total: int,
-    completed: float | None, spent: float | None, revoked: float | None, failed: float | None, cause: str,
-    detail: str, entry: bytes | None, place: int, pinned: str | None,
+    grace: int, rate: int | None, times: int, archive: str, length: int | None, ranges: str, total: int,
+    again: str, whole: int, earlier: int, completed: float | None, spent: float | None, revoked: float | None,
+    failed: float | None, cause: str, detail: str, entry: bytes | None, place: int, pinned: str | None,
 ) -> Session:  # fmt: skip
     return Session(
-        *(number, key, volume, folder, filename, format, created, expires, grace, rate, bool(one_time)),
-        account=Account(archive, length, Coverage.parse(ranges), total),
+        *(number, key, volume, folder, filename, format, created, expires, grace, rate, times),
+        account=Account(archive, length, Coverage.parse(ranges), total, whole, _layers(again), earlier),
         completed=completed,
         spent=spent,
         revoked=revoked,
         broken=None if failed is None else Broken(failed, cause, detail, entry, place),
         pinned=None if pinned == WITHDRAWN else pinned,
     )
+
+
+def _layers(text: str) -> tuple[Coverage, ...]:
+    return tuple(map(Coverage.parse, text.split("/"))) if text else ()
 
 
 def _change(connection: sqlite3.Connection, change: Change, now: float) -> tuple[Session, bool] | None:
@@ -295,11 +324,12 @@ def _change(connection: sqlite3.Connection, change: Change, now: float) -> tuple
     completed = found.completed
     if completed is None and (account.complete or change.whole):
         completed = now
-    spends = found.one_time and found.spent is None and account.spent
+    spends = found.limited and found.spent is None and account.spent(found.times)
     connection.execute(
-        "UPDATE sessions SET etag = ?, length = ?, ranges = ?, total = ?, completed = ?, spent = ?, failed = ?, "
-        "cause = ?, detail = ?, entry = ?, place = ? WHERE number = ?",
-        (account.archive, account.length, str(account.coverage), account.total, completed)
+        "UPDATE sessions SET etag = ?, length = ?, ranges = ?, total = ?, again = ?, whole = ?, earlier = ?, "
+        "completed = ?, spent = ?, failed = ?, cause = ?, detail = ?, entry = ?, place = ? WHERE number = ?",
+        (account.archive, account.length, str(account.coverage), account.total)
+        + ("/".join(map(str, account.again)), account.whole, account.earlier, completed)
         + (now if spends else found.spent,)
         + ((broken.at, broken.cause, broken.detail, broken.entry, broken.offset) if broken else (None,) * 5)
         + (found.number,),

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from pannier.state import sessions
+from pannier.state import drops, links, sessions, sign_ins
 from pannier.state.base import WITHDRAWN
 from pannier.state.database import MOUNTS, Schema
 from pannier.state.store import Store
@@ -24,10 +24,11 @@ _TASKS = (
     "CREATE INDEX tasks_not_ended ON tasks (number) WHERE ended IS NULL",
     "CREATE INDEX tasks_by_end ON tasks (ended) WHERE ended IS NOT NULL",
 )
+_DESK = (*sessions.DELIVERIES, *links.TABLES, *drops.TABLES, *sign_ins.TABLES)
 STATE = Schema(
     noun="state database",
     application=0x50414E31,  # "PAN1"
-    version=3,
+    version=4,
     tables=(
         # keys are SHA-256 digests of the names: of one size, and the file tells no token's name
         "CREATE TABLE pins (session BLOB PRIMARY KEY, etag TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID",
@@ -36,9 +37,10 @@ STATE = Schema(
         "CREATE INDEX selections_by_expiry ON selections (expires)",
         *_TASKS,
         *sessions.TABLES,
+        *_DESK,
     ),
     loss="downloads that were begun then start over",
-    upgrades={1: _TASKS, 2: sessions.TABLES},
+    upgrades={1: _TASKS, 2: sessions.TABLES, 3: _DESK},
 )
 
 _GRACE = 3600
@@ -211,6 +213,8 @@ class SqliteState:
             (before, _MOST_SELECTIONS_COLLECTED),
         ).rowcount
         more = sessions.collect(connection, before, _MOST_SESSIONS_COLLECTED)
+        for table in (links, drops, sign_ins):
+            table.collect(connection, before)
         return more or pins == _MOST_PINS_COLLECTED or selections == _MOST_SELECTIONS_COLLECTED
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pannier.archive.entries import Kind
 from pannier.archive.files import Files
-from pannier.errors import Offence
+from pannier.errors import Offence, PannierError
 
 if TYPE_CHECKING:  # helper processes read files, and are small: they need no pydantic
     from pannier.dto.ids import FolderId
@@ -290,6 +290,46 @@ class StagedUpload(Protocol):
         """Drop it."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeletedThing:
+    """Something in the trash: the path that it had, and whether it is a ``file``, ``directory``, ``link`` or else."""
+
+    path: bytes
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What was deleted at once, and when, in seconds since the epoch."""
+
+    id: str
+    at: float
+    things: tuple[DeletedThing, ...]
+
+
+class Trash(Protocol):
+    """Things of one folder that were deleted and can come back; ``TrashMissing`` where they are not there."""
+
+    def put(self, paths: Sequence[bytes], now: float) -> Deletion | None:
+        """Delete what is at some paths, of which none is below another; None if nothing was there."""
+
+    def deletions(self) -> list[Deletion]:
+        """Return what is here, the latest first."""
+
+    def restore(self, id: str) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, PannierError]]]:
+        """Put things back, missing directories too, under ``name (1).ext`` where a name is taken.
+
+        Returns:
+            Which path is now where, and what could not be put back.
+        """
+
+    def forget(self, id: str) -> None:
+        """Delete for good."""
+
+    def collect(self, lifetime: float, now: float) -> None:
+        """Delete for good what has been here for ``lifetime`` seconds."""
+
+
 class FolderEditor(Protocol):
     """Shows and changes what is in one virtual folder.
 
@@ -313,12 +353,17 @@ class FolderEditor(Protocol):
             TargetExists: Something has that name.
         """
 
-    def move(self, source: bytes, target: bytes) -> None:
+    def move(self, source: bytes, target: bytes, *, into: bool = False) -> None:
         """Move something to another path, or into the directory that is there. A file that is there is replaced.
+
+        ``into``: a directory has to be there, so that nothing is ever replaced.
 
         Raises:
             TargetExists: Something of that name is in the directory already.
         """
+
+    def trash(self) -> Trash:
+        """Return what was deleted here and can come back. It belongs to this editor."""
 
     def kinds(self, paths: Sequence[bytes]) -> list[Kind | None]:
         """Return what is at some paths, None where nothing is."""

@@ -23,6 +23,7 @@ from pannier.volumes.refusals import BROKEN, told, told_of
 from pannier.volumes.removal import GoOn, remove_tree
 from pannier.volumes.renaming import rename_new
 from pannier.volumes.staging import Staging, sync
+from pannier.volumes.trash import PosixTrash
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ROUNDS = 100
@@ -109,19 +110,17 @@ class PosixEditor:
             except FileExistsError:
                 raise TargetExists(spot.source + b"/" + name if spot.source else name) from None
 
-    def move(self, source: bytes, target: bytes) -> None:
-        """Move something to another path, or into the directory that is there. A file that is there is replaced.
-
-        Raises:
-            TargetExists: Something of that name is in the directory already.
-        """
+    def move(self, source: bytes, target: bytes, *, into: bool = False) -> None:
+        """See ``FolderEditor.move``."""
         with self.telling(source, target), self.spot(source) as old:
-            into = self._directory(target)
-            if into is None:
+            directory = self._directory(target)
+            if directory is None:
+                if into:
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
                 with self.spot(target) as new:
                     os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
                 return
-            with self.spot(into + b"/" + old.name if into else old.name) as new:
+            with self.spot(directory + b"/" + old.name if directory else old.name) as new:
                 if new.path == old.path:
                     os.lstat(old.name, dir_fd=old.directory)  # what is missing cannot be moved, not even to its place
                     return
@@ -129,6 +128,10 @@ class PosixEditor:
                     rename_new(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
                 except FileExistsError:
                     raise TargetExists(new.path) from None
+
+    def trash(self) -> PosixTrash:
+        """See ``FolderEditor.trash``."""
+        return PosixTrash(self)
 
     def kinds(self, paths: Sequence[bytes]) -> list[Kind | None]:
         """Return what is at some paths, None where nothing is."""

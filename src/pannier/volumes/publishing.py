@@ -78,7 +78,7 @@ class PosixUpload:
             os.rename(self.session, spot.name, src_dir_fd=self.directory, dst_dir_fd=spot.directory)
             return spot.name
         status = os.fstat(self.staged.descriptor)
-        for name in _names(spot.name) if conflict is Conflict.RENAME else (spot.name,):
+        for name in free_names(spot.name) if conflict is Conflict.RENAME else (spot.name,):
             try:
                 rename_new(self.session, name, src_dir_fd=self.directory, dst_dir_fd=spot.directory)
             except FileExistsError:
@@ -94,7 +94,7 @@ class PosixUpload:
             Staging(root).tidy()
 
 
-def _names(name: bytes) -> Iterator[bytes]:
+def free_names(name: bytes) -> Iterator[bytes]:
     """Give a name, then ``name (1).ext``, ``name (2).ext``, …, none longer than file systems take.
 
     The extension is what follows the last dot, unless the name begins with that dot.
