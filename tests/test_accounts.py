@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pannier.accounts import MOST_WINDOWS, Account, most
+from pannier.accounts import MOST_LAYERS, MOST_WINDOWS, Account, most
 from pannier.coverage import Coverage
 from pannier.window import Window
 
@@ -132,7 +132,8 @@ def test_deliveries_of_earlier_archives_count() -> None:
 
 
 SMALL = st.lists(
-    st.tuples(st.integers(0, 11), st.integers(1, 12)).map(lambda it: (it[0], min(12, sum(it)))), max_size=14
+    st.tuples(st.integers(0, 11), st.integers(1, 12)).map(lambda it: (it[0], min(12, sum(it)))),
+    max_size=MOST_LAYERS // 2,
 )
 
 

@@ -50,7 +50,7 @@ class Account:
     def add(self, later: Account) -> Account:
         """Return the account after what another one says was delivered.
 
-        The order of accounts of one archive does not matter, as long as none has too many windows.
+        The order of accounts of one archive does not matter, as long as none has too many windows, or layers.
         """
         total = self.total + later.total
         if not later.archive:
