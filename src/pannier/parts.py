@@ -10,6 +10,7 @@ from pannier.config import Settings
 from pannier.config.keys import KeySettings
 from pannier.config.settings import ArchiveSettings
 from pannier.dto.ids import FolderId
+from pannier.dto.volumes import NamedFolder
 from pannier.errors import ConfigInvalid
 from pannier.keys import Key, KeyRing, private_key, public_key, secret_key
 from pannier.services.orders import PlanSettings
@@ -54,6 +55,16 @@ def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> di
             reason = f"cannot be served: {error.strerror}"
             raise ConfigInvalid(str(folder.path), reason, "give a directory that this user may read") from error
     return volumes
+
+
+def named_folders(volumes: Mapping[str, Volume]) -> list[NamedFolder]:
+    """Return the folders that are volumes themselves, each under the name of its volume."""
+    return [
+        NamedFolder(name=name, volume=name, vfid=folder)
+        for name, volume in volumes.items()
+        if isinstance(volume, SingleFolderVolume)
+        for folder in volume.folders()
+    ]
 
 
 def tokens_of(settings: Settings) -> PydanticJWT:

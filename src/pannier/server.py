@@ -28,6 +28,7 @@ from pannier.api.manager_downloads import ManagerDownloads
 from pannier.api.manager_files import ManagerFiles
 from pannier.api.manager_folders import ManagerFolders
 from pannier.api.manager_quotas import ManagerQuotas
+from pannier.api.manager_served import ManagerServed
 from pannier.api.manager_sessions import ManagerSessions
 from pannier.api.manager_tasks import ManagerTasks
 from pannier.api.manager_uploads import ManagerUploads
@@ -40,7 +41,15 @@ from pannier.desk.door import House, Served, cookie_name
 from pannier.desk.linking import ManagerLinks, Reached
 from pannier.listeners import listen, tell_of_exhaustion
 from pannier.memory import keep_out_of_collections, share_heap
-from pannier.parts import ServedFolder, checksum_store, open_volumes, plan_settings, quiet_after, tokens_of
+from pannier.parts import (
+    ServedFolder,
+    checksum_store,
+    named_folders,
+    open_volumes,
+    plan_settings,
+    quiet_after,
+    tokens_of,
+)
 from pannier.services.archives import Archives
 from pannier.services.changes import Changes
 from pannier.services.collecting import Collecting
@@ -248,6 +257,7 @@ class Server:
         readiness = Readiness.of(state.check, self._volumes)
         push(readiness.close)
         client, manager = settings.api.client, settings.api.manager
+        served = ManagerServed(named_folders(self._volumes))
         face = ClientFace(client.path_prefix, client.trusted_proxies, client.cors_origins)
         limits = settings.limits
         client_streams = Streaming(
@@ -310,6 +320,7 @@ class Server:
                 ManagerArchives(archives, limits.max_selection_body),
                 ManagerSessions(sessions),
                 *([ManagerLinks(links, reached, limits.max_selection_body)] if desk is not None else []),
+                served,
                 ManagerFolders(folders),
                 ManagerQuotas(quotas),
                 ManagerTasks(errands),
@@ -324,14 +335,15 @@ class Server:
         client_url = await listen(
             push, client_app, "api.client.service-addr", client.service_addr, client, limits, client.trusted_proxies
         )
+        served.client_url = (client.public_url or client_url).rstrip("/") + client.path_prefix
         manager_url = await listen(push, manager_app, "api.manager.service-addr", manager.service_addr, manager, limits)
         internal_url = None
         if self._internal:
             app = internal_application([], self._drain, readiness)
             internal_url = await listen(push, app, "api.manager.internal-addr", manager.internal_addr, None, limits)
         tasks.start()
-        reached.address = Address((client.public_url or client_url).rstrip("/") + client.path_prefix)
-        return Listening(reached.address.base, manager_url, internal_url)
+        reached.address = Address(served.client_url)
+        return Listening(served.client_url, manager_url, internal_url)
 
 
 def run(

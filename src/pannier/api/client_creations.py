@@ -82,7 +82,7 @@ class ClientCreations:
         checksum = None if asked.upload_checksum is None else tus.checksum(asked.upload_checksum)
         size = tus.number("Upload-Length", asked.upload_length)
         begun = await self._uploads.begin(query.parsed.token, size, asked.upload_metadata or "")
-        taken = Taken(0, None if size else begun.grant.path)
+        taken = Taken(0, begun.path)
         if size and asked.content_type == tus.CONTENT_TYPE and asked.content_length != 0:
             taken = await self._uploads.append(begun.grant, 0, asked.content_length, body_of(context), checksum)
         where = f"{context.request.rel_url.raw_path}?token={quote(begun.token, safe='')}"

@@ -6,16 +6,52 @@ code of ``outcomes.ExitCode``; a traceback means a bug.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 
 from pannier import __version__
-from pannier.cli import check, checksums, keys, link, proxy, serve
-from pannier.cli.outcomes import ExitCode, Failure
-from pannier.cli.terminal import ReaderGone, note, result
+from pannier.cli import (
+    check,
+    checksums,
+    completion,
+    keys,
+    link,
+    links,
+    ls,
+    mkdir,
+    mv,
+    plan,
+    proxy,
+    put,
+    revoke,
+    rm,
+    serve,
+)
+from pannier.cli.failures import as_failure, needs_extra
+from pannier.cli.outcomes import ExitCode, Failure, Refused
+from pannier.cli.terminal import ReaderGone, complain, result, silence
 from pannier.errors import PannierError
+
+_COMMANDS: list[tuple[str, Callable[..., int], str]] = [
+    ("serve", serve.serve, serve.EXAMPLE),
+    ("ls", ls.ls, ls.EXAMPLE),
+    ("plan", plan.plan, plan.EXAMPLE),
+    ("link", link.link, link.EXAMPLE),
+    ("links", links.links, links.EXAMPLE),
+    ("revoke", revoke.revoke, revoke.EXAMPLE),
+    ("put", put.put, put.EXAMPLE),
+    ("mkdir", mkdir.mkdir, mkdir.EXAMPLE),
+    ("mv", mv.mv, mv.EXAMPLE),
+    ("rm", rm.rm, rm.EXAMPLE),
+    ("proxy", proxy.proxy, proxy.EXAMPLE),
+    ("check-config", check.check_config, check.EXAMPLE),
+    ("completion", completion.completion, completion.EXAMPLE),
+]
 
 _EXAMPLE = "\b\nExample:\n  pannier serve ~/trip     # in one terminal\n  pannier link trip/2026   # in another"
 
@@ -34,12 +70,13 @@ def _pannier(
 ) -> int:
     """Any selection of a folder as one archive over HTTP, of exact length and resumable at any byte."""
     if context.invoked_subcommand is None:
-        note(context.get_help())
+        complain(context.get_help())
         return ExitCode.USAGE
     return ExitCode.DONE
 
 
-def _app() -> typer.Typer:
+def application() -> typer.Typer:
+    """Return all commands."""
     app = typer.Typer(
         name="pannier",
         add_completion=False,
@@ -48,10 +85,8 @@ def _app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback(invoke_without_command=True, epilog=_EXAMPLE)(_pannier)
-    app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
-    app.command("proxy", epilog=proxy.EXAMPLE)(proxy.proxy)
-    app.command("link", epilog=link.EXAMPLE)(link.link)
-    app.command("check-config", epilog=check.EXAMPLE)(check.check_config)
+    for name, command, example in _COMMANDS:
+        app.command(name, epilog=example)(command)
     app.add_typer(checksums.application(), epilog=checksums.EXAMPLE)
     app.add_typer(keys.application(), epilog=keys.EXAMPLE)
     return app
@@ -59,24 +94,39 @@ def _app() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; ``arguments`` are the process's own when None."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in given
+    silence(False)
+    if completion.VARIABLE in os.environ:
+        completion.prepare()
     try:
-        code = _app()(args=arguments, prog_name="pannier", standalone_mode=False)
+        code = application()(args=given, prog_name="pannier", standalone_mode=False)
     except typer.TyperException as error:
-        return _complain(_usage(error), ExitCode(error.exit_code))
+        return _complain(Failure(_usage(error), ExitCode(error.exit_code)), as_json=as_json)
     except ReaderGone as failure:
         return failure.code
     except Failure as failure:
-        return _complain(str(failure), failure.code)
+        return _complain(failure, as_json=as_json)
     except PannierError as error:
-        return _complain("\npannier: ".join([str(error), *getattr(error, "__notes__", [])]), ExitCode.FAILED)
+        return _complain(as_failure(error), as_json=as_json)
+    except ModuleNotFoundError as error:
+        if (missing := needs_extra(error)) is None:
+            raise
+        return _complain(missing, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
-        return ExitCode.CTRL_C
+        return _complain(Failure("interrupted", ExitCode.CTRL_C), as_json=True) if as_json else ExitCode.CTRL_C
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def _complain(text: str, code: ExitCode) -> int:
-    note(f"pannier: {text}")
-    return code
+def _complain(failure: Failure, *, as_json: bool) -> int:
+    """Say what went wrong, in the form that was asked for, and return the exit code."""
+    if as_json:
+        result(json.dumps({"ok": False, "problem": failure.problem}))
+    elif isinstance(failure, Refused):
+        complain(str(failure))
+    else:
+        complain(f"pannier: {failure}")
+    return failure.code
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -63,6 +63,8 @@ class Running:
     folders: tuple[RunningFolder, ...]
     manager_certificate: str = ""
     """In PEM, where the manager listener speaks TLS: it is rarely issued for the address that is asked here."""
+    client_certificate: str = ""
+    """The same of the client-facing listener, where clients reach it without anything in between."""
 
     def __repr__(self) -> str:
         return f"Running(pid={self.pid}, manager_url={self.manager_url!r}, folders={self.folders!r})"

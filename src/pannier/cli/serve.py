@@ -185,11 +185,16 @@ def _replaced(address: Address, host: str | None, port: int | None) -> Address:
 
 def _running(settings: Settings, folders: Sequence[ServedFolder], listening: Listening) -> Running:
     served = (RunningFolder(each.name, str(each.path), each.name, str(each.folder_id)) for each in folders)
-    secret = settings.api.manager.secret.get_secret_value()
-    cert = settings.api.manager.ssl_cert if settings.api.manager.ssl_enabled else None
-    certificate = first_certificate(cert.read_text("latin-1")) if cert else ""
+    client, manager = settings.api.client, settings.api.manager
     return Running(
-        os.getpid(), __version__, listening.client_url, listening.manager_url, secret, tuple(served), certificate
+        os.getpid(),
+        __version__,
+        listening.client_url,
+        listening.manager_url,
+        manager.secret.get_secret_value(),
+        tuple(served),
+        _certificate(manager.ssl_cert if manager.ssl_enabled else None),
+        _certificate(client.ssl_cert if client.ssl_enabled and not client.public_url else None),
     )
 
 
@@ -230,6 +235,10 @@ def _desk(folders: Sequence[ServedFolder], password: str | None, *, public: bool
         public=public,
         read_only=read_only,
     )
+
+
+def _certificate(path: Path | None) -> str:
+    return "" if path is None else first_certificate(path.read_text("latin-1"))
 
 
 def in_force(

@@ -6,15 +6,23 @@ escaped. No-break spaces become spaces, since a terminal breaks no lines and a p
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from pannier.cli.outcomes import Failure
+from pannier.cli.outcomes import ExitCode, Failure
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), *range(127, 160))}
 _ASCII = {ord("·"): ",", ord("…"): "..."}
+_TURNS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_DIRECTIONS = {code: f"\\u{code:04x}" for code in _TURNS}
+"""What turns the order of characters around, so that a name would read as another one."""
+
+
+_silenced = False
 
 
 class ReaderGone(Failure):
@@ -31,12 +39,29 @@ def result(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Write a line to stderr.
+    """Write a line to stderr, unless notes were silenced.
 
     Raises:
         Failure: It cannot be written.
     """
+    if not _silenced:
+        _write(sys.stderr, text)
+
+
+def complain(text: str) -> None:
+    """Write a line to stderr that nothing silences: what went wrong."""
     _write(sys.stderr, text)
+
+
+def silence(asked: bool = True) -> None:
+    """Have no notes and no progress from here on; results and errors stay."""
+    global _silenced
+    _silenced = asked
+
+
+def silenced() -> bool:
+    """Whether there are to be no notes and no progress."""
+    return _silenced
 
 
 def announce(text: str) -> None:
@@ -50,7 +75,7 @@ def announce(text: str) -> None:
 def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:  # the caller closed it
         return
-    text = text.replace("\N{NO-BREAK SPACE}", " ").translate(_CONTROLS)
+    text = text.replace("\N{NO-BREAK SPACE}", " ").translate(_CONTROLS | _DIRECTIONS)
     encoding = stream.encoding or "ascii"
     try:
         text.encode(encoding)
@@ -78,3 +103,9 @@ def tilde(path: Path) -> str:
     home = os.path.expanduser("~")
     text = str(path)
     return f"~{text[len(home) :]}" if home != "/" and (text == home or text.startswith(f"{home}/")) else text
+
+
+def tell(document: Mapping[str, Any]) -> int:
+    """Write the one JSON document of a command that is done, and return the exit code."""
+    result(json.dumps({"ok": True, **document}))
+    return ExitCode.DONE

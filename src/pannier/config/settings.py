@@ -46,7 +46,7 @@ from pannier.config.values import (
     open_to_others,
     secret_bytes,
 )
-from pannier.errors import ConfigInvalid
+from pannier.homes import default_state_path
 from pannier.quantities import DAY, GIB, KIB, MIB, YEAR, Duration, Size
 
 _SHORTEST_MANAGER_SECRET, _GOOD_MANAGER_SECRET = 16, 32
@@ -270,22 +270,6 @@ class ArchiveSettings(Section):
         if self.plan_fresh_min > self.plan_fresh_max:
             raise complaint("plan-fresh-min", "is longer than archive.plan-fresh-max", "swap them, or raise the latter")
         return self
-
-
-def default_state_path() -> Path:
-    """Return where state is kept when no setting says: ``$XDG_STATE_HOME/pannier`` or ``~/.local/state/pannier``.
-
-    Raises:
-        ConfigInvalid: There is no home, as in a container whose user nobody knows.
-    """
-    base = os.environ.get("XDG_STATE_HOME", "")  # the XDG specification: a relative one is invalid and ignored
-    if base.startswith("/"):
-        return Path(base, "pannier")
-    try:
-        return Path.home() / ".local" / "state" / "pannier"
-    except RuntimeError:
-        way_out = "set it, or XDG_STATE_HOME in the environment"
-        raise ConfigInvalid("state.path", "is not set, and this user has no home directory", way_out) from None
 
 
 class StateSettings(Section):

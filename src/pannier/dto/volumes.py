@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from pannier.dto.ids import FolderId
+
 
 class VolumeInfo(BaseModel):
     """A configured volume."""
@@ -21,6 +23,22 @@ class VolumesReply(BaseModel):
     """``GET /volumes``."""
 
     volumes: tuple[VolumeInfo, ...]
+
+
+class NamedFolder(BaseModel):
+    """A folder that people know by a name: a directory that is served as one folder."""
+
+    name: str
+    volume: str
+    vfid: FolderId
+
+
+class ServedReply(BaseModel):
+    """``GET /served`` (ours): where clients reach the server, and the folders that have names."""
+
+    client_url: str
+    """Without a slash at the end."""
+    folders: tuple[NamedFolder, ...]
 
 
 class HardwareReply(BaseModel):

@@ -15,14 +15,14 @@ from pannier.services.upload_grants import LIFETIME, UploadGrant, editor_of
 from pannier.volumes.base import StagedUpload
 
 
-def place_empty(grant: UploadGrant, conflict: Conflict) -> None:
-    """Make the file of an empty upload; errors as ``StagedUpload.publish``."""
+def place_empty(grant: UploadGrant, conflict: Conflict) -> bytes:
+    """Make the file of an empty upload, and return its path; errors as ``StagedUpload.publish``."""
     empty = secrets.token_hex(16).encode()
     with closing(editor_of(grant.place)) as editor:
         editor.stage(empty)
         with editor.staged(empty, LIFETIME) as staged:
             try:
-                staged.publish(grant.path, conflict)
+                return staged.publish(grant.path, conflict).path
             except BaseException:
                 staged.discard()
                 raise

@@ -32,10 +32,11 @@ class UploadGrant:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An upload that a client began, and the token that goes on with it."""
+    """An upload that a client began, the token that goes on with it, and the path of an empty one, which is whole."""
 
     grant: UploadGrant
     token: str
+    path: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,11 +238,11 @@ class Uploads:
         metrics.UPLOADS_BEGUN.inc()
         if size:
             await self._workers.run(_stage, grant)
-        else:
-            await self._workers.run(place_empty, grant, grant.conflict)
-            await self._finish(grant)
-            metrics.UPLOADS_FINISHED.inc()
-        return Begun(grant, going_on)
+            return Begun(grant, going_on)
+        path = await self._workers.run(place_empty, grant, grant.conflict)
+        await self._finish(grant)
+        metrics.UPLOADS_FINISHED.inc()
+        return Begun(grant, going_on, path)
 
     async def offset(self, grant: UploadGrant) -> int:
         """Return how many bytes are durable. One that is whole, but was cut off before it appeared, appears now.

@@ -157,7 +157,7 @@ class Staging:
                 for name in map(os.fsencode, os.listdir(directory)):
                     if _REMOVED.fullmatch(name):
                         self._collect_removed(directory, name)
-                    elif _SESSION.fullmatch(name):
+                    elif _SESSION.fullmatch(name) and _untouched(directory, name, lifetime):
                         try:
                             with self.open(name, lifetime):
                                 pass  # it goes when it is opened, if it is too old
@@ -191,6 +191,14 @@ class Staging:
             yield directory
         finally:
             os.close(directory)
+
+
+def _untouched(directory: int, name: bytes, lifetime: float) -> bool:
+    """Whether an upload looks too old, without taking it: whoever goes on with a younger one finds it free."""
+    try:
+        return time.time() - os.lstat(name, dir_fd=directory).st_mtime > lifetime
+    except OSError:
+        return False
 
 
 def sync(directory: int) -> None:
