@@ -13,7 +13,7 @@ PAGE = (ROOT / "docs" / "wire.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(("| The wire", "| # |"))]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 OURS = {
-    *("/folder/file/archive-plan", "/tasks/{id}", "/openapi.json", "/uploads"),
+    *("/folder/file/archive-plan", "/tasks/{id}", "/openapi.json", "/uploads", "/served"),
     *("/archive-members", "/session", "/sessions", "/sessions/{id}", "/folder/revoke"),
 }
 

@@ -45,7 +45,8 @@ def test_ls_shows_folders_and_what_is_in_them(run: Run) -> None:
     assert run("ls").out == "d         -  -                 trip/\nd         -  -                 docs/\n"
     lines = run("ls", "trip").out.splitlines()
     assert "-  2.16 KiB  2023-11-14 22:13  README.md" in lines
-    assert lines == sorted(lines, key=lambda line: line[30:].encode())
+    names = [line[31:] for line in lines if "\\" not in line]
+    assert names == sorted(names)
     assert any(re.fullmatch(r"d         -  20\d\d-\d\d-\d\d \d\d:\d\d  2026/", line) for line in lines)
     assert run("ls", "trip/README.md").out == "-  2.16 KiB  2023-11-14 22:13  README.md\n"
     assert run("ls", "trip/2026").out.splitlines()[0].endswith("latest -> 사진")

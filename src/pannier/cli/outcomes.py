@@ -42,9 +42,9 @@ class Refused(Failure):
 class Interrupted(Failure):
     """It broke off, and the same line goes on."""
 
-    def __init__(self, text: str, problem: Mapping[str, Any] | None = None) -> None:
-        told = problem or {"type": "interrupted", "title": text}
-        super().__init__(f"{text}; run the same line again to go on", ExitCode.INTERRUPTED, told)
+    def __init__(self, text: str, code: ExitCode = ExitCode.INTERRUPTED) -> None:
+        problem = {"type": "interrupted", "title": text}
+        super().__init__(f"{text}; run the same line again to go on", code, problem)
 
 
 _TYPES = {ExitCode.USAGE: "usage", ExitCode.INTERRUPTED: "interrupted", ExitCode.CTRL_C: "interrupted"}

@@ -48,7 +48,7 @@ class Meter:
         if self._live:
             self._draw(progress, parts)
         else:
-            note(" · ".join(parts))
+            note(" · ".join(parts).strip())
 
     def say(self, text: str) -> None:
         """Write a line of its own, above the bar."""

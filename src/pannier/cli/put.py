@@ -68,6 +68,9 @@ def put(
         Literal["follow", "omit"], typer.Option(help="What becomes of symbolic links below what is named.")
     ] = "follow",
     parallel: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="So many files at the same time.")] = 4,
+    tries: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Give up after so many tries in a row that bring nothing.")
+    ] = 10,
     as_json: Json = False,
 ) -> int:
     """Upload files and directories into a folder. The same line again goes on where it was cut off."""
@@ -81,7 +84,7 @@ def put(
         conflict: ConflictName = "replace" if replace_ else "refuse" if skip else "rename"
         destination = _destination(choice, target, found, conflict, single=_is_single(named))
         what = [destination.identity, conflict, *(os.path.abspath(path) for path in named)]
-        sent = _send(destination, found, what, parallel, resumable=_STDIN not in named)
+        sent = _send(destination, what, parallel, tries, resumable=_STDIN not in named)
     return _report(sent, conflict, as_json=as_json)
 
 
@@ -180,13 +183,14 @@ def _make_empty(manager: Manager, shown: str, empty: list[str], folder: Any) -> 
             raise Failure(f"{told.failed[0].item!r} cannot be made in {shown!r}: {told.failed[0].msg}")
 
 
-def _send(destination: _Destination, found: Survey, what: list[str], parallel: int, *, resumable: bool) -> Uploaded:
+def _send(destination: _Destination, what: list[str], parallel: int, tries: int, *, resumable: bool) -> Uploaded:
     from pannier.sdk.journals import Journal
     from pannier.sdk.problems import Busy, LinkOver, Unreachable
+    from pannier.sdk.retries import Backoff
     from pannier.sdk.uploads import Uploader
 
     with ExitStack() as parts:
-        client = parts.enter_context(Uploader(tls=destination.tls))
+        client = parts.enter_context(Uploader(tls=destination.tls, backoff=Backoff(tries=tries)))
         _check_sizes(client, destination)
         journal = parts.enter_context(Journal(default_state_path() / "uploads", what)) if resumable else None
         meter = Meter()
@@ -204,6 +208,10 @@ def _send(destination: _Destination, found: Survey, what: list[str], parallel: i
             if journal is None:
                 raise
             raise Interrupted(str(error)) from None
+        except KeyboardInterrupt:
+            if journal is None:
+                raise
+            raise Interrupted("stopped", ExitCode.CTRL_C) from None
         if journal is not None and not sent.failed:
             journal.forget()
         return sent

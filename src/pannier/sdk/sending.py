@@ -31,6 +31,7 @@ _QUICK = 2.0
 """Seconds within which a piece has to arrive for the next one to be larger."""
 _SILENCE = 60.0
 """Seconds for which nothing may be taken."""
+_DELETIONS, _BETWEEN_DELETIONS = 10, 0.3
 _PASSING = frozenset(
     {"storage/tus-lease-held", "storage/tus-lease-lost", "storage/upload-offset-mismatch", "upload-checksum-mismatch"}
 )
@@ -170,8 +171,18 @@ class Sending:
         return _offset(answer.headers)
 
     async def _give_up(self, url: URL) -> None:
-        with suppress(ClientError):
-            await self._transport.ask("DELETE", url, headers={"Tus-Resumable": tus.VERSION})
+        """Have nothing of an upload stay at the server, if it can be told soon; else it forgets it after a day."""
+        for _ in range(_DELETIONS):
+            try:
+                await self._transport.ask("DELETE", url, headers={"Tus-Resumable": tus.VERSION})
+            except Declined as error:
+                if error.kind != "storage/tus-lease-held":
+                    return
+                await asyncio.sleep(_BETWEEN_DELETIONS)  # it has not seen yet that the request before was cut off
+            except ClientError:
+                return
+            else:
+                return
 
     async def _append(
         self, content: Content, url: URL, start: int, told: Told, pieces: _Pieces

@@ -116,6 +116,8 @@ class Upload:
         place = URL(self.url, encoded=True)
         sending = Sending(self.transport, place, repeatable=self.conflict != "rename", checked=self.checked)
         await _together([self._work(waiting, sending) for _ in range(max(1, self.parallel))])
+        places = {source.name: number for number, source in enumerate(sources)}
+        self._outcome.arrived.sort(key=lambda each: places[each.source.name])
         return self._outcome
 
     async def largest(self) -> int | None:
