@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import structlog
 
-from pannier import __version__, logs, metrics
+from pannier import __version__, logs, metrics, parts
 from pannier.api.admission import Admission
 from pannier.api.applications import ClientFace, Desk, client_application, internal_application, manager_application
 from pannier.api.client_archives import ClientArchives
@@ -41,15 +41,7 @@ from pannier.desk.door import House, Served, cookie_name
 from pannier.desk.linking import ManagerLinks, Reached
 from pannier.listeners import listen, tell_of_exhaustion
 from pannier.memory import keep_out_of_collections, share_heap
-from pannier.parts import (
-    ServedFolder,
-    checksum_store,
-    named_folders,
-    open_volumes,
-    plan_settings,
-    quiet_after,
-    tokens_of,
-)
+from pannier.parts import ServedFolder, checksum_store, open_volumes, plan_settings, quiet_after, tokens_of
 from pannier.services.archives import Archives
 from pannier.services.changes import Changes
 from pannier.services.collecting import Collecting
@@ -257,7 +249,7 @@ class Server:
         readiness = Readiness.of(state.check, self._volumes)
         push(readiness.close)
         client, manager = settings.api.client, settings.api.manager
-        served = ManagerServed(named_folders(self._volumes))
+        served = ManagerServed(parts.named_folders(self._volumes))
         face = ClientFace(client.path_prefix, client.trusted_proxies, client.cors_origins)
         limits = settings.limits
         client_streams = Streaming(
