@@ -372,9 +372,12 @@ export class Desk {
     this.changed();
   }
 
+  /** Tell what was done: for 6 s, 30 s with a way back (which "Deleted" keeps), what went wrong until it is dealt with. */
   notify(notice) {
     this.notice = notice;
     this.changed();
+    if (notice === null || notice.failed) return;
+    setTimeout(() => this.notice === notice && this.notify(null), notice.undo ? 30_000 : 6_000);
   }
 
   speak(language) {

@@ -1,4 +1,4 @@
-// The beginning: reads what the page holds for scripts, loads the words, and puts the page in place of the plain one.
+// The beginning: reads what the page holds for scripts, loads words and style, and takes the place of the plain page.
 
 import { Desk } from "./desk.js";
 import { App } from "./view/app.js";
@@ -12,16 +12,39 @@ async function table(language) {
   return response.json();
 }
 
+function style() {
+  const plain = Array.from(document.querySelectorAll('link[rel="stylesheet"]'));
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = new URL("./main.css", import.meta.url).href;
+  const loaded = new Promise((resolve, reject) => {
+    link.onload = () => resolve(plain);
+    link.onerror = () => reject(new Error("no style"));
+  });
+  link.media = "not all"; // loaded, and not in force while the plain page is shown
+  document.head.append(link);
+  return loaded.then(() => () => {
+    for (const each of plain) each.remove();
+    link.media = "all";
+  });
+}
+
 async function begin() {
   const { base = "", csrf = "", signedIn, public: open } = meta.dataset;
-  const [en, ko] = await Promise.all([table("en"), table("ko")]);
+  const [en, ko, restyle] = await Promise.all([table("en"), table("ko"), style()]);
   const desk = new Desk({ base, csrf, signedIn: signedIn === "true", public: open === "true" }, { en, ko });
   await desk.start();
   if (meta.content === "links") desk.show("links");
   const root = document.createElement("div");
   root.id = "page";
-  document.body.replaceChildren(root); // the plain page stays until there is a better one
+  restyle();
+  document.body.className = "";
+  document.body.replaceChildren(root);
   render(html`<${App} desk=${desk} />`, root);
 }
 
-await begin();
+// without a server or its words the plain page is what there is
+begin().catch((error) => {
+  document.body.className = "";
+  console.error(error);
+});

@@ -8,7 +8,7 @@ import { Bar } from "./bar.js";
 import { Details } from "./details.js";
 import { Dialogs } from "./dialogs.js";
 import { Help } from "./help.js";
-import { Provider, html, useDesk, useEffect, useRef, useState, useTicks } from "./html.js";
+import { Provider, html, useDesk, useEffect, useMemo, useRef, useState, useTicks } from "./html.js";
 import { Links } from "./links.js";
 import { ListingView } from "./listing.js";
 import { Notice } from "./notice.js";
@@ -25,12 +25,13 @@ export function App({ desk }) {
   const [, redraw] = useState(0);
   useEffect(() => desk.subscribe(() => redraw((n) => n + 1)), []);
   const { words } = desk;
+  const shared = useMemo(() => ({ desk, words }), [words]);
   useTitle(desk);
   const Shown = PANELS[desk.panel] ?? null;
   const keys = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && desk.planner.download()) event.preventDefault();
   };
-  return html`<${Provider} value=${{ desk, words }}>
+  return html`<${Provider} value=${shared}>
     <div class=${`app${desk.bar.picked > 0 ? " picks" : ""}`} onKeyDown=${keys}>
       <a class="skip" href="#listing" onClick=${(event) => {
         event.preventDefault();
@@ -77,8 +78,7 @@ function Place() {
     ${over.into === null
       ? null
       : html`<div class="drop-hint"><p><${Say} of="upload.drop" with=${{ folder: { name: over.into } }} /></p></div>`}
-    <${Notice} />
-    <${Tray} />
+    <div class="floats"><${Notice} /><${Tray} /></div>
   </main>`;
 }
 

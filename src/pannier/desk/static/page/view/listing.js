@@ -116,6 +116,7 @@ export function ListingView() {
   const up = () => clearTimeout(press.current);
 
   const cover = selection.cover(directory);
+  const rowAt = useRows({ listing, selection, directory, cover, words, at, cell: desk.picking.cell });
   const entry = menu === null ? null : listing.at(listing.order[Math.min(menu.place, total - 1)]);
   return html`<div
     class="grid"
@@ -154,15 +155,7 @@ export function ListingView() {
     </div>
     <div class="rows" role="rowgroup" style=${{ height: `${extent(total, view.row)}px` }}>
       <div class="sized" ref=${sized} aria-hidden="true"></div>
-      ${rows.map(
-        (place) => html`<${Row}
-          key=${place}
-          place=${place}
-          top=${place >= first && place < last ? top + (place - first) * view.row : place * view.row}
-          focused=${place === at}
-          cover=${cover}
-        />`,
-      )}
+      ${rows.map((place) => rowAt(place, place >= first && place < last ? top + (place - first) * view.row : place * view.row))}
     </div>
     ${menu === null || entry === null || entry.name === undefined
       ? null
@@ -205,14 +198,35 @@ function AllBox() {
     /></label>`;
 }
 
-function Row({ place, top, focused, cover }) {
+/**
+ * Rows as they were drawn last: one that is as it was is given out again as the same element, which is not looked at
+ * any more. So scrolling costs what comes into view, not what is in view.
+ */
+function useRows({ listing, selection, directory, cover, words, at, cell }) {
+  const drawnRows = useRef(new Map());
+  const before = drawnRows.current;
+  const now = new Map();
+  drawnRows.current = now;
+  return (place, top) => {
+    const row = listing.order[place];
+    const picked = cover !== null || selection.has(directory, listing.names[row]);
+    const stop = place === at && cell === 0;
+    const was = before.get(place);
+    const same = was !== undefined && was.listing === listing && was.row === row && was.picked === picked &&
+      was.cover === cover && was.stop === stop && was.top === top && was.words === words;
+    const element = same
+      ? was.element
+      : html`<${Row} key=${place} place=${place} entry=${listing.at(row)} top=${top} picked=${picked} stop=${stop} cover=${cover} />`;
+    now.set(place, { listing, row, picked, cover, stop, top, words, element });
+    return element;
+  };
+}
+
+function Row({ place, entry, top, picked, stop, cover }) {
   const { desk, words } = useDesk();
-  const { listing, selection, directory } = desk;
-  const entry = listing.at(listing.order[place]);
+  const { directory } = desk;
   const covered = cover !== null;
-  const picked = covered || selection.has(directory, entry.name);
   const folder = entry.kind === "directory" || entry.leads === "directory";
-  const stop = focused && desk.picking.cell === 0 ? "0" : "-1";
   const line = useRef(null);
   useLayoutEffect(() => {
     line.current.style.transform = `translateY(${top}px)`;
@@ -222,7 +236,7 @@ function Row({ place, top, focused, cover }) {
     class=${`row${picked ? " picked" : ""}${covered ? " covered" : ""}`}
     role="row"
     ref=${line}
-    tabindex=${stop}
+    tabindex=${stop ? "0" : "-1"}
     data-place=${place}
     data-name=${entry.name}
     data-drop=${folder ? join(directory, entry.name) : null}

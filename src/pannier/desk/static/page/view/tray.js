@@ -27,7 +27,7 @@ export function Tray() {
         ? html`<${Button} kind="quiet" icon=${uploads.paused ? "resume" : "pause"} onPress=${() => uploads.pauseAll(!uploads.paused)}
             >${words.say(uploads.paused ? "act.resume-all" : "act.pause-all")}<//>`
         : null}
-      <${Button} kind="quiet bare fold" icon=${uploads.folded ? "up" : "down"} label=${words.say(uploads.folded ? "act.unfold" : "act.fold")}
+      <${Button} kind="quiet bare fold" icon="up" label=${words.say(uploads.folded ? "act.unfold" : "act.fold")}
         aria-expanded=${String(!uploads.folded)} onPress=${() => {
           uploads.folded = !uploads.folded;
           desk.changed();
