@@ -33,7 +33,7 @@ export function App({ desk }) {
   };
   return html`<${Provider} value=${shared}>
     <div class=${`app${desk.bar.picked > 0 ? " picks" : ""}`} onKeyDown=${keys}>
-      <a class="skip" href="#listing" onClick=${(event) => {
+      <a class="skip" href="#main" onClick=${(event) => {
         event.preventDefault();
         desk.picking.focusRow();
       }}>${words.say("skip")}</a>

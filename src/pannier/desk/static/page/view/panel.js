@@ -22,6 +22,6 @@ export function Panel({ title, tone = "", wide = false, children, actions }) {
       ${actions ?? null}
       <${Button} kind="quiet bare close" icon="close" label=${words.say("act.close")} onPress=${() => desk.hidePanel()} />
     </div>
-    <div class="panel-body">${children}</div>
+    <div class="panel-body" tabindex="0">${children}</div>
   </aside>`;
 }

@@ -106,7 +106,7 @@ export function Copy({ text, label, children }) {
 }
 
 /** A button that opens a menu. `items` are {text, icon, act, checked, danger} or null for a line. */
-export function Menu({ label, icon, text, items, kind = "quiet", up = false, enabled = true, reason = null, id = null }) {
+export function Menu({ label, icon, text, items, kind = "quiet", up = false, enabled = true, reason = null, named = null }) {
   const [open, set] = useState(false);
   const root = useRef(null);
   const close = (focus = true) => {
@@ -117,10 +117,9 @@ export function Menu({ label, icon, text, items, kind = "quiet", up = false, ena
     <${Button}
       kind=${kind}
       icon=${icon}
-      label=${label}
+      label=${label && (named ?? text) ? `${named ?? text} (${label})` : label}
       enabled=${enabled}
       reason=${reason}
-      id=${id}
       aria-haspopup="menu"
       aria-expanded=${String(open)}
       onPress=${() => set(!open)}

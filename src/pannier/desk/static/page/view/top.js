@@ -1,5 +1,6 @@
 // The top bar: the mark, the folder, my links, activity, language, theme; and the strips under it.
 
+import { visible } from "../names.js";
 import { html, useDesk, useNow } from "./html.js";
 import { Button, Icon, Menu, Name, Say } from "./parts.js";
 
@@ -26,7 +27,7 @@ export function Top() {
       <${Icon} name="mark" /><span>Pannier</span>
     </a>
     ${folders.length > 1
-      ? html`<${Menu} text=${html`<${Name} name=${desk.folder.name} cut />`} label=${words.say("top.folders")} items=${folders} kind="quiet drop folder" />`
+      ? html`<${Menu} text=${html`<${Name} name=${desk.folder.name} cut />`} named=${visible(desk.folder.name)} label=${words.say("top.folders")} items=${folders} kind="quiet drop folder" />`
       : html`<span class="folder"><${Name} name=${desk.folder.name} cut /></span>`}
     <span class="space"></span>
     ${desk.shares
