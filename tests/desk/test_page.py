@@ -199,7 +199,7 @@ def test_korean_on_a_phone(trip: Place) -> None:
     expect(page.locator(".bar .told")).to_contain_text("이어받기 가능")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     boxes = page.locator(".button:visible, .hit:visible").evaluate_all(
-        "all => all.map((each) => each.getBoundingClientRect()).filter(({width, height}) => width < 44 || height < 44).length"
+        "all => all.map((each) => each.getBoundingClientRect()).filter((it) => it.width < 44 || it.height < 44).length"
     )
     assert boxes == 0
     with page.expect_download() as started:

@@ -1,4 +1,4 @@
-"""axe-core finds no violation on any screen of the page, light and dark; nothing is wider than the window at 400 % zoom."""
+"""axe-core finds no violation on any screen, light and dark; nothing is wider than the window at 400 % zoom."""
 
 from __future__ import annotations
 
@@ -31,22 +31,25 @@ def trip(tmp_path: Path, browser: Browser) -> Iterator[Place]:
         (it.root / "raw").symlink_to("../../mnt")
         (it.root / "empty").mkdir()
         it.start()
+        it.forgiving = True  # axe has inline styles, which the browser forbids it
         yield it
 
 
 def judge(page: Page, screen: str) -> None:
     """Have axe look at the whole page, by the rules of WCAG 2.2 AA and its own best practices."""
     page.evaluate(AXE.read_text())
-    found: list[Any] = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-        ".then((told) => told.violations.map((it) => [it.id, it.nodes.map((node) => node.html.slice(0, 200) + ' ' + (node.failureSummary ?? '').slice(0, 300))]))"
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = page.evaluate(
+        """(rules) => axe.run(document, {runOnly: rules}).then(({violations}) => violations.map(({id, nodes}) =>
+            [id, nodes.map((node) => `${node.html.slice(0, 200)} ${node.failureSummary}`)]))""",
+        rules,
     )
     assert found == [], screen
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_screen_has_a_violation(trip: Place, theme: Any) -> None:
-    page = trip.person(color_scheme=theme)
+    page = trip.person(color_scheme=theme, reduced_motion="reduce")
     judge(page, "listing, none selected")
     pick(page, "photos", "a\\\\b.txt")
     judge(page, "exact, renamed")
@@ -82,13 +85,15 @@ def test_no_screen_has_a_violation(trip: Place, theme: Any) -> None:
     trip.go(page, "empty")
     expect(page.locator(".place-of-list")).to_contain_text("This folder is empty.")
     judge(page, "empty folder")
-    trip.go(page, "not-there")
+    trip.go(page)
+    (trip.root / "empty").rmdir()
+    row(page, "empty").locator("a.entry").click()
     page.locator(".trouble").wait_for()
     judge(page, "read error")
 
 
 def test_a_phone_has_no_violation_and_a_narrow_window_cuts_nothing(trip: Place) -> None:
-    page = trip.person(PHONE)
+    page = trip.person(PHONE, reduced_motion="reduce")
     pick(page, "photos")
     judge(page, "phone, exact")
     page.set_viewport_size({"width": 320, "height": 640})  # 1280 px at 400 %

@@ -98,7 +98,9 @@ def test_an_upload_of_an_earlier_page_goes_on_once_its_file_is_added_again(trip:
     while page.evaluate(safe) in ([], [0]):  # until the first piece is durable
         page.wait_for_timeout(50)
     page.reload()
-    expect(page.locator(".tray")).to_contain_text("1 upload is waiting. Add the same file again and it goes on from 32.0 MiB")
+    expect(page.locator(".tray")).to_contain_text(
+        "1 upload is waiting. Add the same file again and it goes on from 32.0 MiB"
+    )
     page.get_by_test_id("files").set_input_files(new)
     expect(page.locator(".tray h2")).to_contain_text("1 file uploaded")
     assert (trip.root / "here/big.bin").read_bytes() == data
