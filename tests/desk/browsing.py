@@ -104,7 +104,7 @@ class Place:
             page.wait_for_url(f"{self.base}/f/**")
             self._cookies = page.context.cookies()
         else:
-            page.context.add_cookies(self._cookies)  # type: ignore[arg-type]
+            page.context.add_cookies(self._cookies)
         self.go(page, path)
         return page
 
