@@ -53,6 +53,8 @@ class Served:
 
     def __init__(self, proxy: Proxy, root: Path) -> None:
         self.proxy, self.root, self.folder = proxy, root, root / FOLDER_PATH
+        self.sessions: dict[str, str] = {}
+        """Of links that were made here, by their URLs."""
 
     def ask(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
         """Ask, and take what comes of an answer that breaks off."""
@@ -84,7 +86,18 @@ class Served:
 
     def archive(self, *files: str, **more: Any) -> str:
         """Return the URL of an archive."""
-        return self.proxy.archive(self.proxy.mint(*(files or (".",)), **more)["token"])
+        minted = self.proxy.mint(*(files or (".",)), **more)
+        url = self.proxy.archive(minted["token"])
+        self.sessions[url] = minted["session"]
+        return url
+
+    def told(self, url: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until what is told of a link's session is so: what happened last is written about once a second."""
+        deadline = time.monotonic() + LIMIT
+        while not condition(told := self.proxy.manage(f"/sessions/{self.sessions[url]}", method="GET").document):
+            assert time.monotonic() < deadline, told
+            time.sleep(0.02)
+        return told
 
     def upload(self, relpath: str, size: int) -> str:
         """Begin an upload and return its URL."""

@@ -64,12 +64,12 @@ READING: list[tuple[str, str, str, str, tuple[int, str]]] = [
 ]
 
 
-def _ask_for(it: Served, what: str) -> Callable[[], Answer]:
-    """Return what asks for something; tokens are made before."""
+def _ask_for(it: Served, what: str) -> tuple[Callable[[], Answer], str | None]:
+    """Return what asks for something, and the link that it spends if that has a session; tokens are made before."""
     match what:
         case "archive" | "tar" | "tar.gz":
             url = it.archive(format="zip" if what == "archive" else what)
-            return lambda: it.ask(url)
+            return lambda: it.ask(url), url
         case "a part" | "end":
             url = it.archive()
             whole = it.ask(url)
@@ -77,17 +77,17 @@ def _ask_for(it: Served, what: str) -> Callable[[], Answer]:
             (it.folder / "large.bin").write_bytes(os.urandom(700_000))  # nobody knows its checksum
             url = it.archive()
             etag = it.ask(url, "HEAD").headers["etag"]
-            return lambda: it.ask(url, Range=asked, If_Range=etag)
+            return lambda: it.ask(url, Range=asked, If_Range=etag), url
         case "file" | "small file":
             relpath = "large.bin" if what == "file" else "small.txt"
             token = json.loads(it.at("download", relpath=relpath).body)["token"]
-            return lambda: it.ask(f"{it.proxy.said('client')}/download?token={token}")
+            return (lambda: it.ask(f"{it.proxy.said('client')}/download?token={token}")), None
         case "list":
-            return lambda: it.at("list", relpath="dir")
+            return (lambda: it.at("list", relpath="dir")), None
         case "plan":
-            return lambda: it.manage("/folder/file/archive-plan", virtual_folder_id=FOLDER, files=["."])
+            return (lambda: it.manage("/folder/file/archive-plan", virtual_folder_id=FOLDER, files=["."])), None
         case _:
-            return lambda: it.manage("/folder/usage", "GET", vfid=FOLDER)
+            return (lambda: it.manage("/folder/usage", "GET", vfid=FOLDER)), None
 
 
 def case(row: tuple[object, ...]) -> str:
@@ -100,7 +100,7 @@ def test_what_cannot_be_read_is_told_or_breaks_the_answer(
     server: Served, what: str, calls: str, error: str, about: str, told: tuple[int, str]
 ) -> None:
     server.plant()
-    asking = _ask_for(server, what)
+    asking, link = _ask_for(server, what)
     descriptors, log = server.descriptors(), len(server.proxy.err)
     path = next(server.folder.rglob(about))
     with server.failing(calls, error, path) as met:
@@ -116,9 +116,28 @@ def test_what_cannot_be_read_is_told_or_breaks_the_answer(
         assert words(error) in said
         assert words(error) in answer.body.decode()
         assert str(server.root) not in answer.body.decode()
+    if link is not None:
+        session_tells(server, link, answer, path, words(error))
     again = asking()
     assert (again.status, again.broken) in ((200, False), (206, False)), again.body[:500]
+    if link is not None:
+        server.told(link, lambda told: told["failure"] is None and told["state"] in ("active", "complete"))
     server.rests(descriptors)
+
+
+def session_tells(server: Served, link: str, answer: Answer, path: Path, reason: str) -> None:
+    """What broke off stands in its session: where, at which file and why. What was refused has not begun."""
+    if not answer.broken:
+        told = server.told(link, lambda told: True)
+        assert (told["state"] in ("new", "active"), told["failure"]) == (True, None), told
+        return
+    told = server.told(link, lambda told: told["state"] == "failed")
+    failure = told["failure"]
+    assert failure["cause"] == "source-unreadable", failure
+    assert failure["entry"] == str(path.relative_to(server.folder)), failure
+    assert reason in failure["detail"], failure
+    assert str(server.root) not in failure["detail"], failure
+    assert len(answer.body) <= failure["offset"] < told["length"], failure
 
 
 CHANGING: list[tuple[str, str, str, tuple[int, str]]] = [

@@ -292,3 +292,18 @@ async def test_what_is_let_in_when(
         else:
             with pytest.raises(refusal):
                 (await it.sessions.enter(ONCE)).permit(head=head, continues=continues)
+
+
+@pytest.mark.parametrize(("taken", "cause"), [(LENGTH, None), (LENGTH - 1, "source-unreadable")])
+async def test_a_client_that_has_everything_and_leaves_before_its_stream_ends_has_ended_it_well(
+    tmp_path: Path, taken: int, cause: str | None
+) -> None:
+    """What a stream before it broke off at is then over; of one that lacks a byte nothing new is known."""
+    async with bench(tmp_path) as it:
+        first, _ = await begun(it, NEW)
+        first.stop(Broken(1_000.0, "source-unreadable", "cannot be read", b"a", 5))
+        second, _ = await begun(it, NEW)
+        second.took(taken)
+        second.stop()
+        broken = (await it.sessions.find(NEW.key.hex())).broken
+        assert (None if broken is None else broken.cause) == cause

@@ -174,8 +174,8 @@ class StreamResponse:
             finally:
                 if outlet is not None:
                     outlet.close()
-        if tally is not None and whole:
-            await tally.finish()
+                if tally is not None and whole:  # also where the client, which has everything, leaves meanwhile
+                    await tally.finish()
         return response
 
     def _client_left(self, context: Context, delivery: Delivery, outlet: Outlet | None, cause: str) -> None:

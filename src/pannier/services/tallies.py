@@ -252,9 +252,13 @@ class Tally:
         return self.broken_by
 
     def stop(self, broken: Broken | None = None) -> None:
-        """Account for a stream that broke off: at the server, as ``broken`` says, or by others. Idempotent."""
+        """Account for a stream that broke off: at the server, as ``broken`` says, or by others. Idempotent.
+
+        A client that has everything may leave before its stream has come to its end here: that is none that broke off.
+        """
         self._sender = None
-        if self._close() and broken is not None:
+        everything = self.length is not None and self._taken >= self.window.length
+        if self._close() and (broken is not None or everything):
             self.live.ended(broken, whole=False)
 
     async def finish(self) -> None:
