@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -138,6 +139,11 @@ class Pings:
         """Return the longest one that overlapped a time; 0 if there was none."""
         return max((took for when, took in self.samples if when + took >= begin and when <= end), default=0.0)
 
+    def usual(self, begin: float = 0.0, end: float = float("inf")) -> float:
+        """Return the median of those that lie in a time; 0 if there are none."""
+        inside = [took for when, took in self.samples if when >= begin and when + took <= end]
+        return median(inside) if inside else 0.0
+
 
 @contextmanager
 def pinging(url: str, every: float = 0.005) -> Iterator[Pings]:
@@ -165,6 +171,37 @@ def slowly(urls: Sequence[str], rate: float, limit: float) -> list[dict[str, Any
     command = [sys.executable, "-I", "-S", str(_PROGRAMS / "slow.py"), str(rate), str(limit)]
     seen: list[dict[str, Any]] = json.loads(_run(command, json.dumps(list(urls)), limit + 60))
     return seen
+
+
+@dataclass
+class Crowd:
+    """Clients that are held: what each kept and took is there when the block has ended."""
+
+    seen: list[dict[str, Any]] = field(default_factory=list)
+
+
+@contextmanager
+def held(urls: Sequence[str], rate: float) -> Iterator[Crowd]:
+    """Hold a client for each URL while the block runs: some silent, some slow (see ``programs/hold.py``)."""
+    crowd = Crowd()
+    command = [sys.executable, "-I", "-S", str(_PROGRAMS / "hold.py"), str(rate)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(list(urls)) + "\n")
+            process.stdin.flush()
+            if process.stdout.readline() != "held\n":
+                raise FetchFailed(f"not all clients could be held: {process.communicate(timeout=30)[1].strip()[-500:]}")
+            yield crowd
+            said, complaint = process.communicate("\n", timeout=90)
+            if process.returncode:
+                raise FetchFailed(f"clients were not held: {complaint.strip()[-500:]}")
+            crowd.seen = json.loads(said)
+        finally:
+            process.kill()
 
 
 def _fetch(mode: str, url: str) -> Fetched:

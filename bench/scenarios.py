@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import crowd, million, sizes
+from bench import crowd, held, million, sizes
 from bench.data import DataSet, Spec
 from bench.pairing import Contest
 from bench.peers.table import PEERS
@@ -142,6 +142,15 @@ SCENARIOS: dict[str, Scenario] = {
             (),
             extra=crowd.observe,
             extra_seconds=110.0,
+        ),
+        Scenario(
+            "held-clients",
+            "1,000 idle and slow clients, held for a minute",
+            "mixed",
+            "slow",
+            (),
+            extra=held.observe,
+            extra_seconds=85.0,
         ),
     )
 }

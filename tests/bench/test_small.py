@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import crowd, report, results
+from bench import crowd, held, report, results
 from bench.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +62,11 @@ def test_peers_are_what_they_are_known_for(run: subprocess.CompletedProcess[str]
 def test_all_slow_clients_are_served(run: subprocess.CompletedProcess[str], cache: Path) -> None:
     seen = {one.name: one.values for one in results.read(cache / "results-small.json")["slow-clients"].observations}
     assert seen[crowd.SERVED] == (8.0,)
+
+
+def test_all_clients_are_held(run: subprocess.CompletedProcess[str], cache: Path) -> None:
+    seen = {one.name: one.values for one in results.read(cache / "results-small.json")["held-clients"].observations}
+    assert seen[held.HELD] == (40.0,)
 
 
 def test_results_make_a_page(run: subprocess.CompletedProcess[str], cache: Path) -> None:
