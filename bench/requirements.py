@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench import crowd, million, sizes
+from bench import crowd, held, million, sizes
 from bench.results import Comparison, Result
 from bench.statistics import Estimate, estimate
 
@@ -147,4 +147,5 @@ REQUIREMENTS = (
     Requirement("slow-clients", crowd.STEADY, _seen(crowd.STEADY), 0.020, worst=True, unit="s"),
     Requirement("slow-clients", crowd.START, _seen(crowd.START), 0.050, worst=True, unit="s"),
     Requirement("slow-clients", crowd.MEMORY, _seen(crowd.MEMORY), 120 * MIB, worst=True, unit="B"),
+    Requirement("held-clients", held.HELD, _seen(held.HELD), 1_000, at_least=True, worst=True, unit="clients"),
 )

@@ -61,6 +61,7 @@ class Report:
                     f"{last.rss / census.MIB:.0f} MiB (most {max(each.rss for each in life) / census.MIB:.0f}), "
                     f"descriptors {first.descriptors} to {last.descriptors}, threads {first.threads} to {last.threads}"
                 )
+                yield f"    MiB at each counting: {' '.join(f'{each.rss / census.MIB:.0f}' for each in life)}"
         for outcome, count in sorted(self.world.outcomes.items()):
             yield f"{count:>8,}  {outcome}"
         yield from self.world.violations
@@ -74,6 +75,7 @@ def soak(
     *,
     every: float = 20.0,
     ends: int = 0,
+    first: float | None = None,
     told: Callable[[str], None] = print,
 ) -> Report:
     """Run it.
@@ -81,6 +83,7 @@ def soak(
     Args:
         every: How many seconds lie between two countings.
         ends: How often the server is killed or stopped at least, however long that takes.
+        first: Seconds of its first life, a third of all unless said: whether something grows shows in a long one.
     """
     world = World(home)
     report = Report(world)
@@ -108,7 +111,9 @@ def soak(
             thread.start()
         deadline = began + seconds
         while len(world.violations) < MOST_VIOLATIONS:
-            life = _length(chance, deadline - time.monotonic(), seconds, first=world.life == 1)
+            life = _length(chance, deadline - time.monotonic(), seconds)
+            if world.life == 1:
+                life = seconds / 3 if first is None else first
             report.lives.append(_live(world, time.monotonic() + life, every))
             grown = census.growth(report.lives[-1])
             if grown:
@@ -141,10 +146,8 @@ def soak(
     return report
 
 
-def _length(chance: random.Random, left: float, whole: float, *, first: bool) -> float:
-    """Return how long the next life of the server is: the first a third of all, to see whether something grows."""
-    if first:
-        return whole / 3
+def _length(chance: random.Random, left: float, whole: float) -> float:
+    """Return how long a life of the server is, in seconds."""
     share = chance.choice([0.01, 0.01, 0.02, 0.03, 0.15])
     return max(1.0, min(left, share * max(whole, 120) + chance.uniform(0.3, 4)))
 
@@ -187,11 +190,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make soak", description="Soak a server, and see whether everything holds.")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=None, help="of what is done; not of when things meet")
+    parser.add_argument("--first-life", type=float, metavar="MINUTES", help="without a kill (default: a third)")
     options = parser.parse_args(arguments)
+    first = None if options.first_life is None else options.first_life * 60
     seed = options.seed if options.seed is not None else int(time.time())
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="pannier-soak-") as directory:
-        report = soak(Path(directory) / "home", options.minutes * 60, seed, told=lambda line: print(line, flush=True))
+        report = soak(
+            Path(directory) / "home", options.minutes * 60, seed, first=first, told=lambda line: print(line, flush=True)
+        )
         print("\n".join(report.lines()))
     return int(not report.sound)
 

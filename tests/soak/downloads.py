@@ -14,7 +14,7 @@ from pathlib import Path
 
 import zstandard
 
-from tests.soak.history import ABSENT, History, content, version_of
+from tests.soak.history import ABSENT, EMPTY, History, content, version_of
 from tests.soak.world import Gone, Reply, World
 
 FORMATS = (
@@ -221,8 +221,10 @@ class Moving:
         """In place: for a moment it is neither of two versions."""
         version, data = self._next(name, chance)
         self.history.begins(name, version)
+        self.history.begins(name, EMPTY)
         self._current_ends(name, partial((self.path / name).write_bytes, data))
         self._current[name] = version
+        self.history.ended(name, EMPTY)
 
     def _next(self, name: str, chance: random.Random) -> tuple[int, bytes]:
         self._version += 1
@@ -292,7 +294,7 @@ class Moving:
         reply = self.world.ask(f"{self.world.client}/download?token={minted.document['token']}")
         if reply.status != 200 or not reply.complete:
             self._judge("moving file", "zip", reply, begin)
-        elif version_of(name, reply.body) is None:
+        elif reply.body and version_of(name, reply.body) is None:
             self.world.violated("moving file", f"{len(reply.body):,} bytes that it never had")
         else:
             wrong = self.history.wrong_with({name: reply.body}, begin, time.monotonic(), alone=True)

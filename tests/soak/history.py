@@ -28,8 +28,10 @@ def version_of(name: str, data: bytes) -> int | None:
     return version if data == content(name, version, int(line[2])) else None
 
 
-ABSENT = -1
-"""The version of a file that is not there."""
+ABSENT, EMPTY = -1, -2
+"""The versions of a file that is not there, and of one that is being written over, which begins with nothing."""
+EARLIER = 6.0
+"""Seconds before a request at which its plan may have been made: ``plan-fresh-max`` of a soak, and a walk."""
 
 
 @dataclass(slots=True)
@@ -63,21 +65,24 @@ class History:
     def wrong_with(self, found: Mapping[str, bytes], begin: float, end: float, *, alone: bool = False) -> str:
         """Say why some files, by name, were not there at one instant between two; empty if they were.
 
-        Unless they are looked at ``alone``, those that are not among them have to have been absent meanwhile.
+        A plan may be older than its request, by ``EARLIER`` at most. Unless they are looked at ``alone``, files that
+        are not among them have to have been absent at some time in between. That is less than at the same instant: what
+        is made after its directory was listed is not in the archive, what is written over meanwhile is, as it is then.
         """
-        latest, earliest = begin, end
+        latest, earliest = begin - EARLIER, end
         for name, data in found.items():
-            version = version_of(name, data)
+            version = version_of(name, data) if data else EMPTY
             if version is None:
                 return f"{name} ({len(data):,} bytes) is no version of it"
             times = self._times(name, version)
             if not times:
                 return f"{name} has version {version}, which never was"
-            latest, earliest = max(latest, times[0][0]), min(earliest, times[0][1])
-        if latest > earliest:
-            return "its files were never there at the same time"
+            fitting = [(since, until) for since, until in times if since <= earliest and until >= latest]
+            if not fitting:
+                return "its files were never there at the same time"
+            latest, earliest = max(latest, fitting[0][0]), min(earliest, fitting[-1][1])
         for name in () if alone else self._lived.keys() - found.keys():
-            if not any(since <= earliest and until >= latest for since, until in self._times(name, ABSENT)):
+            if not any(since <= earliest and until >= begin - EARLIER for since, until in self._times(name, ABSENT)):
                 return f"{name} is missing, and was there"
         return ""
 

@@ -54,6 +54,7 @@ idle-timeout = "5s"
 helpers = 1
 zero-copy-min-age = "3s"
 plan-fresh-min = "1s"
+plan-fresh-max = "2s"
 background-hash-linger = "3s"
 """
 
@@ -296,13 +297,21 @@ class World:
         return folder, self.volume / os.fsdecode(folder_path(FolderId.parse(folder)))
 
     def slow_socket(self, url: str) -> socket.socket:
-        """Ask for something on a socket that takes little, and leave its answer to the caller."""
+        """Ask for something on a socket that takes little, and leave its answer to the caller.
+
+        Raises:
+            Gone: There is no server now.
+        """
         parts = urlsplit(url)
         client = socket.socket()
         client.settimeout(LIMIT)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
-        client.connect((parts.hostname, parts.port))
-        client.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        try:
+            client.connect((parts.hostname, parts.port))
+            client.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        except OSError:
+            client.close()
+            raise Gone from None
         return client
 
     def leftovers(self) -> list[str]:
