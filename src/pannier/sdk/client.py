@@ -12,6 +12,7 @@ from pannier.sdk.blocking import Blocking, Face
 from pannier.sdk.downloads import Download, Downloaded
 from pannier.sdk.extraction import Extracted, extract
 from pannier.sdk.files import CACHE, RemoteFile
+from pannier.sdk.links import is_page, password_credential, resolve
 from pannier.sdk.progress import ProgressCallback, ignore
 from pannier.sdk.ranges import Ranges, find_member, members_page
 from pannier.sdk.remote import Places, Version, look, read_url
@@ -32,9 +33,14 @@ class AsyncClient:
         timeouts: Timeouts | None = None,
         backoff: Backoff | None = None,
         proxies: bool = True,
+        password: str | None = None,
     ) -> None:
-        """Whom to trust (``trust``), how long to wait, when to give up: as of ``Transport``."""
-        self._transport = Transport(tls=tls, timeouts=timeouts, backoff=backoff, proxies=proxies)
+        """Whom to trust (``trust``), how long to wait, when to give up: as of ``Transport``.
+
+        ``password`` is that of links which ask for one; every server that is asked gets to know it.
+        """
+        credential = None if password is None else password_credential(password)
+        self._transport = Transport(credential=credential, tls=tls, timeouts=timeouts, backoff=backoff, proxies=proxies)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -53,6 +59,15 @@ class AsyncClient:
             Declined, Unreachable: The server does not say.
         """
         return await look(self._transport, Places(url))
+
+    async def archive_of(self, url: str) -> str:
+        """Return the URL of the archive behind the page of a link (``…/s/CODE``); any other URL as it is.
+
+        Raises:
+            LinkOver: The link is over.
+            Declined, Unreachable, Unexpected: The server does not say.
+        """
+        return (await resolve(self._transport, url)).file_url if is_page(url) else url
 
     async def download(
         self,
@@ -87,7 +102,7 @@ class AsyncClient:
         where = None if target is None else Path(target)
         return await Download(
             self._transport,
-            Places(url, servers),
+            Places(await self.archive_of(url), servers),
             where,
             resume=resume,
             restart=restart,
@@ -106,12 +121,12 @@ class AsyncClient:
         progress: ProgressCallback = ignore,
     ) -> Extracted:
         """Unpack an archive while it comes; see ``extraction.extract``, and ``download`` for the rest."""
-        stream = Stream(self._transport, Places(url, servers), progress)
+        stream = Stream(self._transport, Places(await self.archive_of(url), servers), progress)
         return await extract(stream, Path(directory), restart=restart, most=most)
 
-    def stream(self, url: str, *, servers: Sequence[str] = (), progress: ProgressCallback = ignore) -> Stream:
-        """Return what gives an archive piece by piece."""
-        return Stream(self._transport, Places(url, servers), progress)
+    async def stream(self, url: str, *, servers: Sequence[str] = (), progress: ProgressCallback = ignore) -> Stream:
+        """Return what gives an archive or a file piece by piece, in order; errors as ``archive_of``."""
+        return Stream(self._transport, Places(await self.archive_of(url), servers), progress)
 
     async def ranges(self, url: str, *, progress: ProgressCallback = ignore) -> Ranges:
         """Return what reads any bytes of a stored archive, or of a file.
@@ -162,8 +177,9 @@ class Client(Face[AsyncClient]):
         timeouts: Timeouts | None = None,
         backoff: Backoff | None = None,
         proxies: bool = True,
+        password: str | None = None,
     ) -> None:
-        super().__init__(AsyncClient(tls=tls, timeouts=timeouts, backoff=backoff, proxies=proxies))
+        super().__init__(AsyncClient(tls=tls, timeouts=timeouts, backoff=backoff, proxies=proxies, password=password))
 
     look = Blocking(AsyncClient.look)
     download = Blocking(AsyncClient.download)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from pannier.sdk.intake import Intake
+from pannier.sdk.packed import ToolMissing
 from pannier.sdk.parts import TargetUnusable, part_path
 from pannier.sdk.remote import Version
 from pannier.sdk.streaming import Stream
@@ -80,6 +81,9 @@ def _unpack(unpack: Unpack, tree: Tree, intake: Intake) -> Checked:
     try:
         with tree:
             return unpack(intake, tree)
+    except ToolMissing:
+        tree.path.rmdir()  # nothing was made in it
+        raise
     except OSError as error:
         raise TargetUnusable(f"{str(tree.path)!r} cannot be written ({error.strerror})") from None
 

@@ -17,6 +17,7 @@ from pannier.sdk.transport import Transport, Wait
 
 _EXTENDED_NAME = re.compile(r"filename\*\s*=\s*UTF-8''([^;]*)", re.IGNORECASE)
 _QUOTED_NAME = re.compile(r'filename\s*=\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+_OF_A_LINK = re.compile(r"/s/[^/]+/[^/]+\Z")
 DEFAULT_NAME = "download"
 
 
@@ -70,7 +71,7 @@ def version_of(headers: Mapping[str, str], url: URL, length: int | None) -> Vers
 
 def is_archive(url: URL) -> bool:
     """Whether a URL is that of an archive, not of a single file."""
-    return url.path.endswith("/download-archive") or "/s/" in url.path
+    return url.path.endswith("/download-archive") or _OF_A_LINK.search(url.path) is not None
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
