@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+from yarl import URL
 
 from pannier.config import load
 from pannier.desk.door import Served
@@ -46,7 +47,7 @@ class Person:
         sent = ({"X-Pannier-CSRF": self.csrf} if token and self.csrf else {}) | (headers or {})
         url = path if path.startswith("http") else self.base + path
         async with self.session.request(
-            method, aiohttp.client.URL(url, encoded=True), json=json, data=data, headers=sent, allow_redirects=False
+            method, URL(url, encoded=True), json=json, data=data, headers=sent, allow_redirects=False
         ) as response:
             body = await response.read()
             is_json = response.content_type in ("application/json", "application/problem+json")
