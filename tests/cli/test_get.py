@@ -149,10 +149,10 @@ def test_a_refusal_by_the_plan_has_its_own_code(tmp_path: Path, run: Run) -> Non
     folder = tmp_path / "refused"
     folder.mkdir()
     (folder / "file").write_text("x")
-    with Pannier(folder, tmp_path / "state") as server:
+    fresh = '[archive]\nplan-fresh-min = "0s"\nplan-fresh-max = "0s"\n'
+    with Pannier(folder, tmp_path / "state", toml=fresh) as server:
         url = server.url()
         os.mkfifo(folder / "fifo")
-        time.sleep(2.1)  # a plan is good for two seconds
         done = run("get", url)
     assert (done.code, done.out) == (3, "")
     assert done.err.startswith("refused: 1 of 2 entries cannot be included; nothing was sent\n  fifo: not a file")
