@@ -40,8 +40,8 @@ def test_tests_that_the_security_page_names_exist() -> None:
     assert [row for row in promises if "::test_" not in row] == []
 
 
-def test_every_problem_type_is_on_the_http_page() -> None:
-    page = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+def test_every_problem_type_is_on_the_http_page_or_that_of_the_desk() -> None:
+    page = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("http.md", "desk.md"))
     assert [kind.tail for kind in KINDS.values() if f"`{kind.tail}`" not in page] == []
 
 

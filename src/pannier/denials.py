@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pannier.errors import PathOutside, RequestRejected, TargetExists, show
+from pannier.errors import RequestRejected, show
 
 
 class SignedOut(RequestRejected):
@@ -48,12 +48,20 @@ class ReadOnly(RequestRejected):
         super().__init__("this server was started with --read-only: nothing can be changed here")
 
 
-class NameTaken(TargetExists):
+class NameTaken(RequestRejected):
     """Something has the name that something else was to get."""
 
+    def __init__(self, path: bytes) -> None:
+        super().__init__(f"{show(path)} exists already; choose another name")
+        self.path = path
 
-class NameInvalid(PathOutside):
+
+class NameInvalid(RequestRejected):
     """A name that nothing can have."""
+
+    def __init__(self, path: bytes, reason: str) -> None:
+        super().__init__(f"{show(path)}: {reason}")
+        self.path = path
 
 
 class MoveIntoItself(RequestRejected):

@@ -13,7 +13,7 @@ import pytest
 from tests.desk.desks import HTML, DeskServer, Person, desk, kind
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-TOKENS = {"/download", "/download-archive", "/upload", "/uploads", "/session", "/openapi.json"}
+TOKENS = {"/archive-members", "/download", "/download-archive", "/upload", "/uploads", "/session", "/openapi.json"}
 """What stands on the same listener for those who hold a token."""
 
 

@@ -47,7 +47,7 @@ from pannier.errors import (
 )
 from pannier.services.changes import TRASH_SECONDS, Changes
 from pannier.services.uploads import Uploads
-from pannier.volumes.base import Deletion
+from pannier.volumes.deletions import Deletion
 
 _REFUSALS = (
     SignedOut,

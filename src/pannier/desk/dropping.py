@@ -145,7 +145,7 @@ class DeskDrops:
                 if not part.filename:  # a browser sends a part without a name where no file was chosen
                     await part.release()
                     continue
-                name, size = await self._drops.put(drop, part.filename, _pieces(part), most)
+                name, size = await self._drops.put(drop, part.filename, _pieces(part, context), most)
                 yield Put(name=name, size=size)
         except (ValueError, AssertionError, web.RequestPayloadError) as error:
             raise UnreadableBody(f"the form cannot be read: {error}") from None
@@ -161,6 +161,13 @@ class DeskDrops:
         return Page(self._site, "request", "request", values)
 
 
-async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
+async def _pieces(part: BodyPartReader, context: Context) -> AsyncIterator[bytes]:
+    """Give the content of a part as it comes.
+
+    Raises:
+        UnreadableBody: It ends without the boundary that has to follow it (RFC 2046 section 5.1.1): it was cut off.
+    """
     while piece := await part.read_chunk(_PIECE):
         yield piece
+    if context.request.content.at_eof():
+        raise UnreadableBody("the form ends early; what came of this file was dropped: send it again")

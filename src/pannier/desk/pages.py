@@ -103,10 +103,10 @@ class DeskPages:
         images = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "text/plain")
         return [
             Route("GET", "/", self.home, {200: (_HTML, Status), 303: None}, (SignedOut,), head=True),
-            Route("GET", "/f/{below:.*}", self.browse, {200: _HTML, 303: None}, LOOKING, head=True),
-            Route("POST", "/f/{below:.*}", self.act, {200: _HTML, 303: None}, selecting, takes=MEDIA_TYPE),
-            Route("GET", "/raw/{below:.*}", self.raw, {303: None}, file, head=True),
-            Route("GET", "/preview/{below:.*}", self.preview, {200: images}, (*file, NoPreview)),
+            Route("GET", "/f/{below:(?s:.*)}", self.browse, {200: _HTML, 303: None}, LOOKING, head=True),
+            Route("POST", "/f/{below:(?s:.*)}", self.act, {200: _HTML, 303: None}, selecting, takes=MEDIA_TYPE),
+            Route("GET", "/raw/{below:(?s:.*)}", self.raw, {303: None}, file, head=True),
+            Route("GET", "/preview/{below:(?s:.*)}", self.preview, {200: images}, (*file, NoPreview)),
         ]
 
     @api_handler

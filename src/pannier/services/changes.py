@@ -16,7 +16,8 @@ from pannier.services.quotas import Quotas
 from pannier.services.upload_grants import editor_of
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
-from pannier.volumes.base import Deletion, FolderEditor
+from pannier.volumes.base import FolderEditor
+from pannier.volumes.deletions import Deletion
 
 TRASH_SECONDS = 24 * 3600.0
 """How long what was deleted can come back."""

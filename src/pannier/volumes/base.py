@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pannier.archive.entries import Kind
 from pannier.archive.files import Files
-from pannier.errors import Offence, PannierError
+from pannier.errors import Offence
+from pannier.volumes.deletions import Trash
 
 if TYPE_CHECKING:  # helper processes read files, and are small: they need no pydantic
     from pannier.dto.ids import FolderId
@@ -288,46 +289,6 @@ class StagedUpload(Protocol):
 
     def discard(self) -> None:
         """Drop it."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeletedThing:
-    """Something in the trash: the path that it had, and whether it is a ``file``, ``directory``, ``link`` or else."""
-
-    path: bytes
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """What was deleted at once, and when, in seconds since the epoch."""
-
-    id: str
-    at: float
-    things: tuple[DeletedThing, ...]
-
-
-class Trash(Protocol):
-    """Things of one folder that were deleted and can come back; ``TrashMissing`` where they are not there."""
-
-    def put(self, paths: Sequence[bytes], now: float) -> Deletion | None:
-        """Delete what is at some paths, of which none is below another; None if nothing was there."""
-
-    def deletions(self) -> list[Deletion]:
-        """Return what is here, the latest first."""
-
-    def restore(self, id: str) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, PannierError]]]:
-        """Put things back, missing directories too, under ``name (1).ext`` where a name is taken.
-
-        Returns:
-            Which path is now where, and what could not be put back.
-        """
-
-    def forget(self, id: str) -> None:
-        """Delete for good."""
-
-    def collect(self, lifetime: float, now: float) -> None:
-        """Delete for good what has been here for ``lifetime`` seconds."""
 
 
 class FolderEditor(Protocol):

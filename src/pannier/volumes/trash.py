@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from pannier.denials import TrashMissing
 from pannier.errors import OffenceCode, OperationRefused, PannierError, PathOutside
-from pannier.volumes.base import RESERVED, DeletedThing, Deletion, Refused
+from pannier.volumes.base import RESERVED, Refused
+from pannier.volumes.deletions import DeletedThing, Deletion
 from pannier.volumes.listings import kind_of
 from pannier.volumes.publishing import free_names
 from pannier.volumes.removal import remove_tree
