@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest -n auto
 
-.PHONY: help run test test-all bench soak fuzz audit lint types fix openapi configuration lock clean
+.PHONY: help commands transcripts run test test-all bench soak fuzz audit lint types fix openapi configuration lock clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ openapi: $(READY) ## write docs/openapi again, after a change of a route or mode
 
 configuration: $(READY) ## write the tables of docs/configuration.md again, after a change of a setting
 	@$(BIN)/python docs/make_configuration.py
+
+commands: $(READY) ## write the reference of docs/cli.md again, after a change of a command
+	@$(BIN)/python docs/make_commands.py
+
+transcripts: $(READY) ## write what commands say in docs/cli.md again
+	TRANSCRIPTS=write $(BIN)/python -m pytest -q tests/cli/test_transcripts.py
 
 lock: ## make requirements.lock again, with the newest versions that pyproject.toml allows
 	@[ -x $(BIN)/uv ] || { $(PYTHON) -m venv $(VENV) && $(PIP) install uv; }

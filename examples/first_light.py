@@ -45,7 +45,7 @@ def main() -> int:
 
 def download(server: subprocess.Popen[str], state: Path, scratch: Path) -> int:
     minted = subprocess.run(
-        [*PANNIER, "link", "trip/photos", "trip/notes", "--filename", "trip.zip", "--state", str(state)],
+        [*PANNIER, "link", "--token", "trip/photos", "trip/notes", "--filename", "trip.zip", "--state", str(state)],
         capture_output=True,
         text=True,
         check=False,

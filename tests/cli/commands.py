@@ -136,8 +136,8 @@ class Server(Running):
         return document
 
     def link(self, *arguments: str | Path, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run ``pannier link`` against it."""
-        return pannier("link", *arguments, home=self.home, cwd=cwd, **more)
+        """Run ``pannier link --token`` against it."""
+        return pannier("link", "--token", *arguments, home=self.home, cwd=cwd, **more)
 
     def url(self, *arguments: str | Path) -> str:
         """Return a link."""

@@ -77,7 +77,7 @@ def test_plan_tells_the_archive_to_the_byte(run: Run) -> None:
     done = run("plan", "trip/2026", "trip/a\\b.txt")
     first, second = done.out.splitlines()
     length = int(re.search(r"archive ([\d,]+) bytes", first)[1].replace(",", ""))  # type: ignore[index]
-    link = run("link", "trip/2026", "trip/a\\b.txt").out.strip()
+    link = run("link", "--token", "trip/2026", "trip/a\\b.txt").out.strip()
     assert int(ask(link, "HEAD").headers["content-length"]) == length
     assert first.startswith("3 entries · contents 7 bytes · archive ")
     assert first.endswith(" · can be resumed")
@@ -160,29 +160,59 @@ def test_rm_says_what_it_deletes(run: Run, home: Path) -> None:
     assert run("rm", "docs/one", "--json").document == {"ok": True, "deleted": ["one"], "entries": 1, "bytes": 3}
 
 
+def test_a_link_leads_to_a_page_for_people(run: Run, home: Path) -> None:
+    (home / "password").write_text("열려라\n")
+    (home / "password").chmod(0o600)
+    terms = ["-n", "2", "--expires", "7d", "--note", "사진", "--password-file", str(home / "password")]
+    done = run("link", "trip/2026", *terms)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/s/[\w-]{22}\n", done.out)
+    code = done.out.strip().rpartition("/")[2]
+    said = done.err.replace("\N{NO-BREAK SPACE}", " ")
+    assert re.match(
+        r"2 entries · \d+ bytes · 2 deliveries · with a password · until [\d-]+ [\d:]+ [+-]\d\d:\d\d · ", said
+    )
+    assert said.endswith(f" · revoke: pannier revoke {code}\n")
+    told = ask(done.out.strip(), headers={"Accept": "application/json"}).document
+    assert (told["password"], told["note"]) == (True, "사진")
+    made = run("link", "docs", "--once", "--json").document
+    assert (made["deliveries"], made["password"], made["state"]) == (1, False, "open")
+
+
 def test_links_are_listed_and_revoked(run: Run) -> None:
     made = run("link", "docs", "--once", "--expires", "7d", "--json").document
+    code = made["code"]
+    (line,) = [line for line in run("links", "docs").out.splitlines() if line.startswith(code[:12])]
+    assert re.search(r" · open · .* · 1 delivery · until 20\d\d-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d$", line)
+    assert code in [each["code"] for each in run("links", "--json").document["links"]]
+    assert run("revoke", code[:12]).out == f"revoked {code[:12]} · {made['filename']}\n"
+    assert ask(made["file_url"]).status == 410
+    assert code[:12] not in run("links", "docs").out
+    assert f"{code[:12]} · {made['filename']} · revoked · " in run("links", "docs", "--all").out
+
+
+def test_download_urls_are_listed_and_revoked_too(run: Run) -> None:
+    made = run("link", "--token", "docs", "--once", "--json").document
     url, session = made["url"], made["session"]
-    (line,) = [line for line in run("links", "docs").out.splitlines() if line.startswith(session[:12])]
-    assert re.search(r" · archive\.zip · new · one delivery · until 20\d\d-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d$", line)
-    assert session in [each["id"] for each in run("links", "--json").document["links"]]
+    assert f"{session[:12]} · archive.zip · new · one delivery · until " in run("links", "--tokens", "docs").out
     assert run("revoke", session[:12]).out == f"revoked {session[:12]} · archive.zip\n"
     assert ask(url).status == 410
-    assert session[:12] not in run("links", "docs").out
-    assert f"{session[:12]} · archive.zip · revoked · one delivery · since " in run("links", "docs", "--all").out
+    assert f"{session[:12]} · archive.zip · revoked" in run("links", "--tokens", "--all").out
 
 
 def test_all_links_of_a_folder_are_revoked(run: Run) -> None:
-    url = run("link", "docs").out.strip()
+    url, page = run("link", "--token", "docs").out.strip(), run("link", "docs", "--json").document
     assert re.fullmatch(r"revoked \d+ links? of docs\n", run("revoke", "--folder", "docs").out)
-    assert ask(url).status == 410
-    assert run("links", "docs").err == "no links that open anything; --all shows the others\n"
+    assert (ask(url).status, ask(page["file_url"]).status) == (410, 410)
+    assert run("links", "--tokens", "docs").err == "no links that open anything; --all shows the others\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("revoke",), "name links by their ids, or all of a folder with --folder"),
+        (("link", "docs", "--rate", "1m"), "--rate: goes with --token"),
+        (("link", "docs", "--token", "--note", "x"), "--note: goes with a page, not with --token"),
+        (("link", "docs", "--password"), "there is no terminal to ask on; use --password-file FILE"),
         (("revoke", "abc"), "write at least 4 characters of an id"),
         (("ls", "elsewhere/x"), "is in no served folder; served here: docs, trip"),
         (("ls", "trip/../docs"), "leads outside the folder 'trip'"),

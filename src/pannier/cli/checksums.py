@@ -55,9 +55,9 @@ _State = Annotated[Path | None, typer.Option(metavar="DIR", help="State folder o
 def application() -> typer.Typer:
     """Return the group of commands."""
     app = typer.Typer(name="checksums", rich_markup_mode=None, help="Checksums that are kept between downloads.")
-    app.command("warm")(warm)
-    app.command("stats")(stats)
-    app.command("verify")(verify)
+    app.command("warm", epilog="\b\nExample:\n  pannier checksums warm ~/trip")(warm)
+    app.command("stats", epilog="\b\nExample:\n  pannier checksums stats --json")(stats)
+    app.command("verify", epilog="\b\nExample:\n  pannier checksums verify ~/trip")(verify)
     return app
 
 

@@ -13,7 +13,7 @@ from pannier.cli.outcomes import ExitCode, Failure
 from pannier.cli.terminal import note, result
 from pannier.dto.ids import is_key_id
 
-EXAMPLE = "\b\nExample:\n  pannier keys new --directory /etc/pannier >> storage-proxy.toml"
+EXAMPLE = "\b\nExample:\n  pannier keys new --directory ~/keys >> storage-proxy.toml"
 
 
 def application() -> typer.Typer:

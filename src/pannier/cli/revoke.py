@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pannier.cli.links import each_session
+from pannier.cli.links import each_link, each_session
 from pannier.cli.outcomes import ExitCode, Failure
 from pannier.cli.places import place
 from pannier.cli.servers import Choice, Json, Server, servers, takes_server
 from pannier.cli.terminal import counted, result, tell
 
 if TYPE_CHECKING:
+    from pannier.dto.links import LinkReply
     from pannier.dto.sessions import SessionReply
 
 EXAMPLE = "\b\nExample:\n  pannier revoke --folder trip"
@@ -35,6 +36,8 @@ def revoke(
     """Take links back for good: downloads that run are cut at once."""
     if bool(ids) == bool(folder):
         raise Failure("name links by their ids, or all of a folder with --folder", ExitCode.USAGE)
+    from pannier.dto.sessions import SessionReply
+
     known = servers(choice)
     if folder is not None:
         where = place(known, folder)
@@ -45,24 +48,33 @@ def revoke(
         result(f"revoked {counted(number, 'link')} of {where.folder.name}")
         return ExitCode.DONE
     found = [_find(known, id) for id in ids or []]
-    revoked = []
-    for server, session in found:
+    for server, each in found:
         with server.manager() as manager:
-            revoked.append(manager.sessions.revoke(session.id))
+            if isinstance(each, SessionReply):
+                manager.sessions.revoke(each.id)
+            else:
+                manager.links.revoke(each.code)
     if as_json:
-        return tell({"revoked": [each.id for each in revoked]})
-    for each in revoked:
-        result(f"revoked {each.id[:12]} · {each.filename}")
+        return tell({"revoked": [_id(each) for _, each in found]})
+    for _, each in found:
+        result(f"revoked {_id(each)[:12]} · {each.filename}")
     return ExitCode.DONE
 
 
-def _find(known: list[Server], id: str) -> tuple[Server, SessionReply]:
-    """Return the one link whose id begins like this, and its server."""
+def _find(known: list[Server], id: str) -> tuple[Server, LinkReply | SessionReply]:
+    """Return the one link, or session, that is called so or whose name begins so, and its server."""
     if len(id) < _SHORTEST:
         raise Failure(f"{id!r}: write at least {_SHORTEST} characters of an id", ExitCode.USAGE)
-    found = [(server, each) for server in known for each in each_session(server, None) if each.id.startswith(id)]
-    if not found:
-        raise Failure(f"{id!r}: there is no such link; pannier links --all shows them")
-    if len(found) > 1:
-        raise Failure(f"{id!r}: {counted(len(found), 'link')} begin so; write more of the id", ExitCode.USAGE)
-    return found[0]
+    for kind in (each_link, each_session):
+        found = [(server, each) for server in known for each in kind(server, None) if _id(each).startswith(id)]
+        if len(found) > 1:
+            raise Failure(f"{id!r}: {counted(len(found), 'link')} begin so; write more of the id", ExitCode.USAGE)
+        if found:
+            return found[0]
+    raise Failure(f"{id!r}: there is no such link; pannier links --all shows them")
+
+
+def _id(each: LinkReply | SessionReply) -> str:
+    from pannier.dto.sessions import SessionReply
+
+    return each.id if isinstance(each, SessionReply) else each.code

@@ -25,6 +25,7 @@ from pannier.sdk.blocking import Blocking, Face
 from pannier.sdk.calls import Folder, made, said
 from pannier.sdk.manager_files import AsyncFiles
 from pannier.sdk.manager_folders import AsyncFolders
+from pannier.sdk.manager_links import AsyncLinks
 from pannier.sdk.manager_sessions import AsyncSessions, CompressionName, FormatName, LayoutName, LinkPolicyName
 from pannier.sdk.manager_uploads import AsyncUploads
 from pannier.sdk.problems import CONTENT_TYPE, Unexpected, declined
@@ -51,7 +52,7 @@ class AsyncManager:
     """A server's manager-facing listener; an async context manager.
 
     Attributes:
-        sessions, files, folders, uploads: Calls that belong together.
+        sessions, links, files, folders, uploads: Calls that belong together.
 
     Args:
         url: Where the listener is, such as ``http://127.0.0.1:6022``.
@@ -75,6 +76,7 @@ class AsyncManager:
         self.folders = AsyncFolders(self._transport)
         self.files = AsyncFiles(self._transport)
         self.sessions = AsyncSessions(self._transport, self.client_url)
+        self.links = AsyncLinks(self._transport)
         self.uploads = AsyncUploads(self._transport, self.client_url)
 
     async def __aenter__(self) -> Self:
@@ -176,6 +178,14 @@ class Sessions(Face[AsyncSessions]):
     list = Blocking(AsyncSessions.list)
 
 
+class Links(Face[AsyncLinks]):
+    """``AsyncLinks`` without ``await``."""
+
+    create = Blocking(AsyncLinks.create)
+    list = Blocking(AsyncLinks.list)
+    revoke = Blocking(AsyncLinks.revoke)
+
+
 class Files(Face[AsyncFiles]):
     """``AsyncFiles`` without ``await``."""
 
@@ -227,3 +237,4 @@ class Manager(Face[AsyncManager]):
         super().__init__(inner)
         self.sessions, self.files = Sessions(inner.sessions), Files(inner.files)
         self.folders, self.uploads = Folders(inner.folders), Uploads(inner.uploads)
+        self.links = Links(inner.links)
