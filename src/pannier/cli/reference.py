@@ -32,8 +32,8 @@ def commands(command: Any, path: tuple[str, ...] = ("pannier",)) -> Iterator[tup
 
 def examples(command: Any) -> list[str]:
     """Return the lines that a command's help ends with."""
-    _, _, told = (command.epilog or "").partition("Example:\n")
-    return [line.strip() for line in told.splitlines() if line.strip()]
+    told = re.split(r"Examples?:\n", command.epilog or "", maxsplit=1)[1:]
+    return [line.strip() for line in "".join(told).splitlines() if line.strip()]
 
 
 def _section(path: tuple[str, ...], command: Any) -> str:
