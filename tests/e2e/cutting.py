@@ -83,6 +83,13 @@ class CuttingProxy:
         with self._lock:
             self._cuts = iter(cuts)
 
+    def drop(self) -> None:
+        """End all connections that are open now."""
+        with self._lock:
+            for each in self._sockets:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
     def _start(self, run: Callable[[], None]) -> None:
         thread = threading.Thread(target=run, daemon=True)
         self._threads.append(thread)

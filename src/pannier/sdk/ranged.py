@@ -17,8 +17,8 @@ from pannier.sdk.verification import Check, Checked, EntriesDamaged, checks_insi
 from pannier.sdk.writing import Writing
 from pannier.window import Window
 
-_FIRST_SAVE, _LAST_SAVE = 0.25, 4.0
-"""Seconds before what came is noted: a short download that is killed loses little, a long one is not held up often."""
+_FIRST_SAVE, _LAST_SAVE = 0.25, 1.0
+"""Seconds before what came is made durable and noted: a kill loses little, and little is left to write at the end."""
 _SMALLEST_PIECE, _LARGEST_PIECE = 4 * MIB, 64 * MIB
 
 
@@ -44,14 +44,14 @@ class Ranged:
         """
         part, following = self._part, self._following
         following.advance(part.done)
-        checking = saving = None
+        checking = saving = checked = None
         try:
             if checks_inside(self._check):
                 checking = asyncio.create_task(in_thread(self._check, following))
             saving = asyncio.create_task(self._save_now_and_then())
             await all_of(self._lane(lane) for lane in range(self._lanes))
             following.end()
-            return await checking if checking is not None else self._check(_NOTHING)
+            checked = await checking if checking is not None else self._check(_NOTHING)
         except EntriesDamaged as error:
             for window in error.windows:
                 part.forget(window)
@@ -61,7 +61,9 @@ class Ranged:
             if saving is not None:
                 saving.cancel()
             await asyncio.gather(*filter(None, (saving, checking)), return_exceptions=True)
-            await in_thread(part.checkpoint)
+            if checked is None:
+                await in_thread(part.checkpoint)
+        return checked
 
     async def _lane(self, lane: int) -> None:
         """Fetch one window after the other on one connection."""
