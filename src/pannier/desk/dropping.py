@@ -137,16 +137,19 @@ class DeskDrops:
         most = self._largest if announced is None else min(self._largest, announced)
         try:
             reader = await request.multipart()
-            parts = 0
-            while (part := await reader.next()) is not None:
+            parts, part = 0, await reader.next()
+            while part is not None:
                 parts += 1
                 if parts > _MOST_PARTS or isinstance(part, MultipartReader):
                     raise InvalidRequest("file", "too many parts, or parts within parts")
                 if not part.filename:  # a browser sends a part without a name where no file was chosen
                     await part.release()
+                    part = await reader.next()
                     continue
-                name, size = await self._drops.put(drop, part.filename, _pieces(part, context), most)
+                following: list[MultipartReader | BodyPartReader | None] = []
+                name, size = await self._drops.put(drop, part.filename, _pieces(part, reader, following), most)
                 yield Put(name=name, size=size)
+                part = following[0]
         except (ValueError, AssertionError, web.RequestPayloadError) as error:
             raise UnreadableBody(f"the form cannot be read: {error}") from None
 
@@ -161,13 +164,14 @@ class DeskDrops:
         return Page(self._site, "request", "request", values)
 
 
-async def _pieces(part: BodyPartReader, context: Context) -> AsyncIterator[bytes]:
-    """Give the content of a part as it comes.
+async def _pieces(
+    part: BodyPartReader, reader: MultipartReader, following: list[MultipartReader | BodyPartReader | None]
+) -> AsyncIterator[bytes]:
+    """Give the content of a part as it comes, and note the next one: what no boundary follows was cut off.
 
     Raises:
-        UnreadableBody: It ends without the boundary that has to follow it (RFC 2046 section 5.1.1): it was cut off.
+        ValueError: None does (RFC 2046 section 5.1.1).
     """
     while piece := await part.read_chunk(_PIECE):
         yield piece
-    if context.request.content.at_eof():
-        raise UnreadableBody("the form ends early; what came of this file was dropped: send it again")
+    following.append(await reader.next())
