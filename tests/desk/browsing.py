@@ -113,6 +113,11 @@ class Place:
         page.goto(f"{self.base}/f/trip/{path}")
         page.locator(".app .under").wait_for()
 
+    def leave(self, page: Page) -> None:
+        """One browser is closed."""
+        self._contexts.remove(page.context)
+        page.context.close()
+
     def end(self) -> None:
         for context in self._contexts:
             context.close()

@@ -18,15 +18,11 @@ function style() {
   link.rel = "stylesheet";
   link.href = new URL("./main.css", import.meta.url).href;
   const loaded = new Promise((resolve, reject) => {
-    link.onload = () => resolve(plain);
+    link.onload = () => resolve();
     link.onerror = () => reject(new Error("no style"));
   });
-  link.media = "not all"; // loaded, and not in force while the plain page is shown
   document.head.append(link);
-  return loaded.then(() => () => {
-    for (const each of plain) each.remove();
-    link.media = "all";
-  });
+  return loaded.then(() => () => plain.forEach((each) => each.remove()));
 }
 
 async function begin() {
