@@ -220,6 +220,7 @@ BODIES: dict[str, tuple[dict[str, Any], Then]] = {
 WITHOUT_A_BODY = {
     *(f"{method} {path}" for method in ("GET", "HEAD") for path in ("/", "/health", "/livez", "/openapi.json")),
     *(f"{method} {path}" for method in ("GET", "HEAD") for path in ("/readyz", "/status")),
+    "GET /served",
     "GET /volumes",
 }
 BY_ID = {"GET /tasks/{id}", "GET /sessions/{id}", "DELETE /sessions/{id}"}
@@ -290,12 +291,16 @@ TOKEN_ROUTES: dict[str, tuple[type[BaseModel], dict[str, str]]] = {
     "PATCH /uploads": (UploadTokenData, {}),
     "DELETE /uploads": (UploadTokenData, {}),
     "GET /session": (ArchiveDownloadTokenData, {}),
+    "GET /archive-members": (ArchiveDownloadTokenData, {}),
 }
 """Of each client-facing route that takes a token: what the token says, and what else stands in the query."""
 
 PARAMETERS: dict[str, Attacks | str] = {
     "token": "its claims are ways of their own",
     "dst_dir": PATH,
+    "path": PATH,
+    "start": "a number",
+    "etag": "compared",
     "archive": "yes or no",
     "no_cache": "yes or no",
     "format": "one of some words",
@@ -493,6 +498,7 @@ WAYS: Sequence[Way] = (
             ("PATCH /upload", "dir"),
         )
     ),
+    Way("client GET /archive-members", "query path", PATH, _in_query("GET /archive-members", "path"), "dir/deep/c"),
     Way("client POST /uploads", "header Upload-Metadata", PATH, _in_metadata, "below/uploaded"),
     *(Way(f"manager {route}", "path id", TEXT, _by_id(route), None) for route in sorted(BY_ID)),
     *(

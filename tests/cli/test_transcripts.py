@@ -67,7 +67,7 @@ def run(command: str) -> str:
     said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
     with redirect_stdout(said), redirect_stderr(said):
         code = main(shlex.split(line)[1:])
-    told = said.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    told = said.buffer.getvalue().decode()
     assert code == int(wanted or 0), (command, told)
     for pattern, same in _SAME:
         told = pattern.sub(same, told)

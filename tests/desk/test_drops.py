@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.desk.desks import HTML, DeskServer, kind
+from tests.desk.desks import HTML, DeskServer, desk, kind
 
 
 def form(**files: bytes) -> aiohttp.FormData:
@@ -103,3 +103,13 @@ async def test_no_name_leads_elsewhere(it: DeskServer) -> None:
     assert answer.status == 400
     assert it.names() <= {"inbox"}
     assert not (it.root.parent / "out").exists()
+
+
+async def test_a_form_that_is_cut_off_leaves_nothing(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        made = (await (await it.owner()).post("/desk/requests", folder="trip")).json
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nbegun'
+        answer = await it.stranger().ask("POST", f"/r/{made['code']}", data=body, headers=headers)
+        assert answer.status == 400
+        assert it.names() == set()

@@ -174,4 +174,6 @@ async def _pieces(
     """
     while piece := await part.read_chunk(_PIECE):
         yield piece
+    if not part.at_eof():
+        raise ValueError("no boundary follows its last part")
     following.append(await reader.next())
