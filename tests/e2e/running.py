@@ -76,7 +76,7 @@ class Pannier:
             command += ["--config", str(config)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while (found := self._find_runtime()) is None:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the server did not start: {self.log.read_text()}")
