@@ -300,7 +300,7 @@ def test_a_reader_of_stdout_that_leaves_stops_nothing(tmp_path: Path, large: Pat
             if line.startswith("  reach"):
                 break
         process.stdout.close()
-        linked = pannier("link", "trip", home=tmp_path)
+        linked = pannier("link", "--token", "trip", home=tmp_path)
         with begun(linked.stdout.strip()) as download:
             process.send_signal(signal.SIGTERM)
             assert len(download.read()) > LARGE
