@@ -127,4 +127,6 @@ def test_files_are_put_by_somebody_who_sees_nothing(trip: Place, tmp_path: Path)
     assert (trip.root / "here/taken.txt").read_bytes() == b"old"
     assert (trip.root / "here/taken (1).txt").read_bytes() == b"theirs"
     page.locator(".top .wide").click()
-    expect(page.locator(".links-list")).to_contain_text(re.compile(r"1\sfile,\s6\sbytes.*received"))  # once more, spoken
+    expect(page.locator(".links-list")).to_contain_text(
+        re.compile(r"1\sfile,\s6\sbytes.*received")
+    )  # once more, spoken

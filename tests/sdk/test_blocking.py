@@ -8,10 +8,11 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 
 import pytest
 
-from pannier.sdk.blocking import Blocking, Face
+from pannier.sdk.blocking import LOOP, Blocking, Face
 
 
 class _AsyncCounter:
@@ -94,3 +95,31 @@ def test_ctrl_c_waits_until_the_work_has_cleaned_up() -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert done.stdout == "written down\ninterrupted\n", done.stderr
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_while_work_is_handed_over(monkeypatch: pytest.MonkeyPatch, begun: bool) -> None:
+    """The narrowest moment: just before the loop hears of the work, or just after."""
+    told: list[str] = []
+
+    async def work() -> None:
+        try:
+            told.append("begun")
+            await asyncio.sleep(60)
+        finally:
+            told.append("cleaned up")
+
+    loop = LOOP._running()
+    hand_over = loop.call_soon_threadsafe
+
+    def interrupted(callback: Callable[[], object]) -> asyncio.Handle:
+        monkeypatch.undo()
+        if begun:
+            hand_over(callback)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        LOOP.run(work())
+    assert told in ([], ["begun", "cleaned up"])
+    assert begun or told == []

@@ -54,12 +54,19 @@ class LoopThread:
             tasks.append(loop.create_task(work))
             tasks[0].add_done_callback(lambda task: _settle(outcome, task))
 
-        loop.call_soon_threadsafe(begin)
+        def stop() -> None:
+            if tasks:
+                tasks[0].cancel()
+            elif not outcome.done():  # the interruption came before anything had begun
+                work.close()
+                outcome.set_exception(concurrent.futures.CancelledError())
+
         try:
+            loop.call_soon_threadsafe(begin)
             return outcome.result()
         except BaseException:
             if not outcome.done():
-                loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+                loop.call_soon_threadsafe(stop)
                 concurrent.futures.wait([outcome])
             raise
 
