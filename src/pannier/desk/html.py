@@ -101,16 +101,19 @@ class Site:
 
     def __init__(self, house: House, assets: Assets) -> None:
         self.house, self._assets = house, assets
-        self._environment = jinja2.Environment(
+        environment = jinja2.Environment(
             loader=jinja2.PackageLoader("pannier.desk", "templates"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,  # which asks the disk about the file each time a page is made
         )
-        self._environment.filters.update(
+        environment.filters.update(
             {"size": show_size, "bytes": show_bytes, "shown": shown, "moment": moment, "part": part, "n": _number}
         )
+        # all of them now: later that would be reading and compiling on the event loop
+        self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
 
     def words(self, context: Context) -> Words:
         """Return the words of a request's language."""
@@ -149,9 +152,7 @@ class Site:
             "path": "",
             **page.values,
         }
-        return (
-            self._environment.get_template(f"{page.template}.html").render(values).encode("utf-8", "replace").decode()
-        )
+        return self._templates[f"{page.template}.html"].render(values).encode("utf-8", "replace").decode()
 
 
 def shown(name: str) -> str:
