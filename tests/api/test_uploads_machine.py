@@ -146,7 +146,7 @@ class Uploading(RuleBasedStateMachine):
     def takes(self, upload: Upload, offset: int, answer: Answer) -> None:
         upload.offset = offset
         if offset == len(upload.content) and self.appears(upload) is None:
-            assert (answer.status, answer.json["type"].rpartition("/")[2]) == (409, "target-exists"), answer.body
+            assert (answer.status, answer.json["type"]) == (409, "urn:pannier:problem:target-exists"), answer.body
             return
         assert answer.status == 204, answer.body
         assert answer.headers["Upload-Offset"] == str(offset)
