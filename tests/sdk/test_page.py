@@ -41,7 +41,7 @@ def test_examples_run(
     minted = server.mint()
     server.session(minted["session"], "DELETE")
     revoked = f"{server.client_url}/download-archive?token={minted['token']}"
-    exec(f"from pannier.sdk import Client\n{example}", {"url": server.url(), "revoked": revoked})  # noqa: S102
+    exec(f"from pannier.sdk import Client\n{example}", {"url": server.url(), "revoked": revoked})  # noqa: S102 - our own page
     said = capsys.readouterr().out
     expected = {
         "trip.zip": "every CRC-32 agrees",
