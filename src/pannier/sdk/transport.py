@@ -8,8 +8,8 @@ import json
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,6 +22,7 @@ from yarl import URL
 from pannier import __version__
 from pannier.dto.json import dumps
 from pannier.sdk.problems import ClientError, ConnectionLost, Declined, NeverSent, Unexpected, Unreachable, declined
+from pannier.sdk.receiving import CutOff, take_over
 from pannier.sdk.retries import Backoff
 
 _MANAGER_HEADER = "X-BackendAI-Storage-Auth-Token"
@@ -104,8 +105,8 @@ class Answer:
 class Body:
     """An answer whose body is still coming."""
 
-    def __init__(self, response: aiohttp.ClientResponse, where: str) -> None:
-        self._response, self._where = response, where
+    def __init__(self, response: aiohttp.ClientResponse, where: str, silence: float) -> None:
+        self._response, self._where, self._silence = response, where, silence
 
     @property
     def status(self) -> int:
@@ -120,21 +121,35 @@ class Body:
         """Where it came from in the end, after redirects."""
         return self._response.url
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes, in pieces of up to some hundred KiB.
 
         Raises:
             ConnectionLost: It broke off, or nothing came for too long.
         """
-        pieces = self._response.content.iter_any().__aiter__()
-        while True:
-            try:
-                piece = await anext(pieces)
-            except StopAsyncIteration:
-                return
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise ConnectionLost(self._where, _reason(error)) from error
-            yield piece
+        async with aclosing(self._pieces()) as pieces:
+            while True:
+                try:
+                    piece = await anext(pieces)
+                except StopAsyncIteration:
+                    return
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    raise ConnectionLost(self._where, _reason(error)) from error
+                yield piece
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        receiving = take_over(self._response, self._silence)
+        if receiving is None:
+            async for piece in self._response.content.iter_any():
+                yield piece
+            return
+        try:
+            async with aclosing(receiving.pieces()) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            receiving.close()
+            self._response.close()
 
     async def read(self, most: int) -> bytes:
         """Return the body, or its first ``most`` bytes; errors as ``chunks``."""
@@ -276,7 +291,7 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Unreachable(where, _reason(error)) from error
         async with response:
-            body = Body(response, where)
+            body = Body(response, where, self._timeouts.silence)
             if response.status >= 300 and response.status != 304:
                 raise declined(response.status, response.headers, await body.read(_LARGEST_PROBLEM), time.time())
             yield body
@@ -335,6 +350,6 @@ def _reason(error: BaseException) -> str:
             return "redirects without end"
         case aiohttp.ClientResponseError():
             return "what answers there does not speak HTTP"
-        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | ConnectionResetError():
+        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | ConnectionResetError() | CutOff():
             return "the connection was closed"
     return f"the connection failed ({type(error).__name__})"
