@@ -6,6 +6,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Tests and benchmarks start hundreds of processes: modules are compiled once, whatever the environment says of it.
+unexport PYTHONDONTWRITEBYTECODE PIP_NO_COMPILE
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -79,7 +82,7 @@ $(VENV)/.locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pannier needs Python 3.11 or newer: make PYTHON=python3.11")'
 	@PYTHON=$(PYTHON) tests/tools.sh python
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --compile --require-hashes -r requirements.lock
 	@touch $@
 
 # The build fetches the page's libraries (hatch_build.py).
