@@ -67,7 +67,7 @@ class Receiving:
         self._socket.close()
 
     def _read(self) -> list[bytes]:
-        """Return what comes next, once that is much or nothing comes just then."""
+        """Return what comes next, once that is much or nothing comes just then; the end that came early comes alone."""
         pieces: list[bytes] = []
         room = min(self._left, _AT_ONCE)
         while room:
@@ -79,7 +79,13 @@ class Receiving:
                 piece = self._socket.recv(min(room, _PIECE))
             except BlockingIOError:
                 continue
+            except OSError:
+                if pieces:
+                    break
+                raise
             if not piece:
+                if pieces:
+                    break
                 raise CutOff
             pieces.append(piece)
             room -= len(piece)
