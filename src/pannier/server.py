@@ -261,6 +261,7 @@ class Server:
         links = Links(kept_links, places, plans, sessions, password_threads, quote=partial(quote, safe=""))
         reached = Reached()
         client_archives = ClientArchives(archives, sessions, client_streams)
+        client_members = ClientMembers(archives, Members(archives, engine), sessions)
         desk: Desk | None = None
         if self._desk is not None:
             public_url = (client.public_url or "").rstrip("/")
@@ -288,6 +289,7 @@ class Server:
                 drops=Drops(SqliteDrops(state.ask), places, uploads),
                 sign_ins=sign_ins,
                 client_archives=client_archives,
+                client_members=client_members,
                 streaming=client_streams,
                 workers=streaming,
                 session_expire=proxy.session_expire,
@@ -297,7 +299,7 @@ class Server:
         client_app = client_application(
             [
                 client_archives,
-                ClientMembers(archives, Members(archives, engine), sessions),
+                client_members,
                 ClientSessions(archives, sessions),
                 ClientDownloads(downloads, archives, client_streams),
                 ClientUploads(uploads),

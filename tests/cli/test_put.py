@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import LIMIT, Server, environment, serving
+from tests.cli.commands import LIMIT, Server, ask, environment, serving
 from tests.cli.here import Run, at_home
 from tests.e2e.running import Pannier, low_port
 
@@ -324,7 +325,7 @@ def test_two_of_the_same_at_once_are_one(run: Run, home: Path) -> None:
 
 @pytest.mark.slow
 def test_thousands_of_small_files_with_korean_names(run: Run, home: Path) -> None:
-    """Killed in the middle, and gone on with: each is there once."""
+    """Killed in the middle, and gone on with: each is there once; and unpacked while it comes, it is what it was."""
     source = home / "수천"
     for number in range(4_000):
         path = source / f"모음 {number % 40}" / f"파일 {number}.txt"
@@ -338,3 +339,57 @@ def test_thousands_of_small_files_with_korean_names(run: Run, home: Path) -> Non
         client.kill()
     assert run("put", "수천", "trip/수천", "--parallel", "8").code == 0
     assert tree(home / "trip/수천/수천") == tree(source)
+    url = run("link", "--token", "trip/수천").out.strip()
+    done = run("get", url, "--extract", "back")
+    assert (done.code, done.out.startswith("unpacked 4,000 entries to back, ")) == (0, True)
+    (first,) = (home / "back").rglob("모음 0")
+    assert tree(first.parent) == tree(source)
+
+
+def test_what_is_finally_refused_leaves_nothing_at_the_server(run: Run, home: Path) -> None:
+    """A name that is taken shows after the last byte; what came until then is given up, not kept for a day."""
+    others = staged(home / "trip")
+    (home / "late").mkdir()
+    (home / "late/large.bin").write_bytes(os.urandom(3 * MIB))
+    (home / "trip/late/late/large.bin").mkdir(parents=True)
+    done = run("put", "--replace", "late", "trip/late")
+    assert (done.code, "late/large.bin: " in done.err) == (1, True)
+    assert staged(home / "trip") == others
+    assert run("put", "--skip", "late", "trip/late", "--json").document["skipped"] == ["late/large.bin"]
+    assert staged(home / "trip") == others
+
+
+def test_a_quota_refuses_with_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """507 ends the whole, as the next file would not fit either; with room, the same line goes on."""
+    scope, folder = f"user:{uuid.uuid4()}", uuid.uuid4().hex
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "trip").mkdir()
+    (tmp_path / "many").mkdir()
+    for number in range(4):
+        (tmp_path / f"many/{number}.bin").write_bytes(os.urandom(3 * MIB))
+    settings = {"PANNIER_VOLUME__SHARED__BACKEND": "posix", "PANNIER_VOLUME__SHARED__PATH": str(tmp_path / "volume")}
+    with serving(tmp_path, tmp_path / "trip", settings=settings) as server:
+        told = server.runtime()
+        headers = {"X-BackendAI-Storage-Auth-Token": told["manager_secret"], "Content-Type": "application/json"}
+
+        def limit(size: int) -> None:
+            body = {"volume": "shared", "qsid": scope, "options": {"limit_bytes": size}}
+            assert ask(f"{told['manager_url']}/quota-scope", "PATCH", body=body, headers=headers).status == 204
+
+        limit(8 * MIB)
+        body = {"volume": "shared", "vfid": f"{scope}/{folder}"}
+        assert ask(f"{told['manager_url']}/folder/create", "POST", body=body, headers=headers).status == 204
+        run = at_home(tmp_path, monkeypatch, capfd)
+        line = ("put", "many", f"shared/{scope}/{folder}/in", "--parallel", "1")
+        done = run(*line)
+        assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+        assert done.err.startswith("pannier: no room: ")
+        assert done.err.endswith("; make room, and run the same line again to go on\n")
+        problem = run(*line, "--json").document["problem"]
+        assert (problem["type"], problem["status"], problem["limit"]) == ("quota-exceeded", 507, 8 * MIB)
+        limit(20 * MIB)
+        assert run(*line).out == "4 files, 12.0 MiB sent · 0 skipped · 0 renamed\n"
+    (arrived,) = (tmp_path / "volume").rglob("in")
+    assert tree(arrived / "many") == tree(tmp_path / "many")

@@ -95,6 +95,11 @@ class Pannier:
         return next((each for each in said if each.get("pid") == self.pid), None)
 
     @property
+    def runtime(self) -> dict[str, Any]:
+        """What it says of itself to commands of its user."""
+        return self._runtime
+
+    @property
     def client_url(self) -> str:
         return str(self._runtime["client_url"])
 

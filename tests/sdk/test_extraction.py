@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from pannier.archive.zip_records import end_records
-from pannier.sdk import Backoff, Client
+from pannier.sdk import Backoff, Client, ConnectionLost, Progress
 from pannier.sdk.parts import TargetUnusable
 from pannier.sdk.problems import ClientError
 from pannier.sdk.tree import EntryRefused, Tree
@@ -91,6 +91,29 @@ def test_cuts_leave_no_trace(format: str, server: Pannier, folder: Path, tmp_pat
         assert proxy.made == len(cuts)
     assert 4 <= got.resumed <= len(cuts)  # a reset may take back the single byte of a try
     assert described(tmp_path / "out") == described(folder)
+
+
+@pytest.mark.parametrize("format", ["tar.gz", "tar.zst"])
+def test_what_is_packed_begins_again_only_before_its_first_byte(
+    format: str, server: Pannier, folder: Path, tmp_path: Path
+) -> None:
+    """A server that is busy or away is waited for; after a byte was given out nothing could go on with the rest."""
+    told: list[str] = []
+
+    def note(progress: Progress) -> None:
+        told.extend([progress.note] if progress.note else [])
+
+    with CuttingProxy(server.client_port, [Cut(0), Cut(0)]) as proxy, Client(backoff=QUICK) as client:
+        url = proxy.through(server.url(links="store", format=format))
+        client.extract(url, tmp_path / "out", progress=note)
+        assert proxy.made == 2
+    assert [note.partition(": ")[2] for note in told] == ["the connection was closed; waiting"] * 2
+    assert described(tmp_path / "out") == described(folder)
+    with CuttingProxy(server.client_port, [Cut(MIB)]) as proxy, Client(backoff=QUICK) as client:
+        url = proxy.through(server.url(links="store", format=format))
+        with pytest.raises(ConnectionLost, match=r"was closed at [\d,]+\sbytes; this format cannot be gone on with"):
+            client.extract(url, tmp_path / "cut")
+    assert not (tmp_path / "cut").exists()
 
 
 def test_a_directory_that_is_there_stays_as_it_is(server: Pannier, folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import fsspec  # type: ignore[import-untyped]
 import pytest
 
+from pannier.sdk import Folder, Manager
 from pannier.sdk.filesystem import PannierFileSystem
 from tests.e2e.running import Pannier
 
@@ -29,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pannier]:
 
 
 def test_the_page_has_its_examples() -> None:
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 8
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.strip().splitlines()[-1][:40])
@@ -41,7 +42,14 @@ def test_examples_run(
     minted = server.mint()
     server.session(minted["session"], "DELETE")
     revoked = f"{server.client_url}/download-archive?token={minted['token']}"
-    exec(f"from pannier.sdk import Client\n{example}", {"url": server.url(), "revoked": revoked})  # noqa: S102 - our own page
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/sky.txt").write_text("blue")
+    told, (folder,) = server.runtime, server.runtime["folders"]
+    with Manager(told["manager_url"], told["manager_secret"]) as manager:
+        place = manager.uploads.create(Folder(folder["volume"], folder["folder_id"]), "sent")
+    given = {"url": server.url(), "revoked": revoked, "place": place, "manager_url": told["manager_url"]}
+    given |= {"secret": told["manager_secret"], "volume": folder["volume"], "folder_id": folder["folder_id"]}
+    exec(f"from pannier.sdk import Client\n{example}", given)  # noqa: S102
     said = capsys.readouterr().out
     expected = {
         "trip.zip": "every CRC-32 agrees",
@@ -49,6 +57,8 @@ def test_examples_run(
         "extract": "5 11",
         "zipfile": f"{SEA!r}\n{SEA!r}\n",
         "fsspec": f"['photos/sea.txt'] {SEA!r}\n",
+        "upload(": "1 [] []\n",
+        "Manager(": "1 True ['0.txt'",
         "LinkOver": "session-revoked this link was revoked",
     }
     wanted = [text for word, text in expected.items() if word in example]

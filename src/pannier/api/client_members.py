@@ -22,7 +22,7 @@ from pannier.errors import (
     TokenRejected,
     VolumeUnknown,
 )
-from pannier.services.archives import Archives
+from pannier.services.archives import Archives, Grant
 from pannier.services.members import Members
 from pannier.services.sessions import Sessions
 
@@ -55,6 +55,10 @@ class ClientMembers:
         """``GET /archive-members``: the entries with the offsets of their contents; nothing of them is read."""
         asked = query.parsed
         grant = await self._archives.admit(given_token(asked.token, context), asked.format, asked.compression)
+        return await self.answer(grant, asked)
+
+    async def answer(self, grant: Grant, asked: MembersQuery) -> Answered:
+        """Answer with entries of what is allowed in a session; errors as ``Sessions.enter`` and ``Members.members``."""
         assert grant.ticket is not None, "an archive token has a session"
         visit = await self._sessions.enter(grant.ticket)
         visit.permit(head=True, continues=False)

@@ -9,51 +9,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from pannier import __version__
-from pannier.cli import (
-    check,
-    checksums,
-    completion,
-    get,
-    keys,
-    link,
-    links,
-    ls,
-    mkdir,
-    mv,
-    plan,
-    proxy,
-    put,
-    revoke,
-    rm,
-    serve,
-)
+from pannier.cli.commands import Commands
+from pannier.cli.completion import VARIABLE, prepare
 from pannier.cli.failures import as_failure, needs_extra
 from pannier.cli.outcomes import ExitCode, Failure, Refused
 from pannier.cli.terminal import ReaderGone, complain, result, silence
 from pannier.errors import PannierError
-
-_COMMANDS: list[tuple[str, Callable[..., int], str]] = [
-    ("serve", serve.serve, serve.EXAMPLE),
-    ("ls", ls.ls, ls.EXAMPLE),
-    ("plan", plan.plan, plan.EXAMPLE),
-    ("link", link.link, link.EXAMPLE),
-    ("links", links.links, links.EXAMPLE),
-    ("revoke", revoke.revoke, revoke.EXAMPLE),
-    ("get", get.get, get.EXAMPLE),
-    ("put", put.put, put.EXAMPLE),
-    ("mkdir", mkdir.mkdir, mkdir.EXAMPLE),
-    ("mv", mv.mv, mv.EXAMPLE),
-    ("rm", rm.rm, rm.EXAMPLE),
-    ("proxy", proxy.proxy, proxy.EXAMPLE),
-    ("check-config", check.check_config, check.EXAMPLE),
-    ("completion", completion.completion, completion.EXAMPLE),
-]
 
 _EXAMPLE = "\b\nExample:\n  pannier serve ~/trip     # in one terminal\n  pannier link trip/2026   # in another"
 
@@ -81,16 +48,13 @@ def application() -> typer.Typer:
     """Return all commands."""
     app = typer.Typer(
         name="pannier",
+        cls=Commands,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback(invoke_without_command=True, epilog=_EXAMPLE)(_pannier)
-    for name, command, example in _COMMANDS:
-        app.command(name, epilog=example)(command)
-    app.add_typer(checksums.application(), epilog=checksums.EXAMPLE)
-    app.add_typer(keys.application(), epilog=keys.EXAMPLE)
     return app
 
 
@@ -99,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     as_json = "--json" in given
     silence(False)
-    if completion.VARIABLE in os.environ:
-        completion.prepare()
+    if VARIABLE in os.environ:
+        prepare()
     try:
         code = application()(args=given, prog_name="pannier", standalone_mode=False)
     except typer.TyperException as error:
@@ -135,4 +99,5 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "pannier"
     message = " ".join(error.format_message().split()).rstrip(".").replace(": Input should", ": it should")
+    message = message.replace(". Did you mean ", "; did you mean ")
     return f"{message[:1].lower()}{message[1:]}; see {command} --help"

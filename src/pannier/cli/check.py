@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pannier.cli.outcomes import ExitCode
-from pannier.cli.terminal import counted, note, result
+from pannier.cli.servers import Json
+from pannier.cli.terminal import counted, note, result, tell
 from pannier.errors import ConfigInvalid
 
 if TYPE_CHECKING:
@@ -25,15 +27,19 @@ def check_config(
         Path | None,
         typer.Option(metavar="FILE", envvar="PANNIER_CONFIG", help="TOML file; without it, the environment alone."),
     ] = None,
+    as_json: Json = False,
 ) -> int:
     """Check the settings and show what is in force, without secrets."""
     from pannier.config import load
 
     settings = load(config)
     rehearse(settings)
-    for line in in_force(settings):
-        result(line)
     warnings = settings.warnings()
+    if as_json:
+        told = [{"key": each.key, "value": each.value, "default": each.default} for each in in_force(settings)]
+        return tell({"settings": told, "warnings": list(warnings)})
+    for each in in_force(settings):
+        result(f"{each.key} = {each.text}{'  (default)' if each.default else ''}")
     for warning in warnings:
         note(f"warning: {warning}")
     note(f"settings are valid, {counted(len(warnings), 'warning')}")
@@ -60,8 +66,25 @@ def rehearse(settings: Settings) -> None:
                 raise
 
 
-def in_force(model: BaseModel, above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield ``key = value`` for each setting; defaults say so, secrets and options of backends are not shown."""
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting as it is in force.
+
+    Attributes:
+        key: As in the file, such as ``api.client.service-addr``.
+        value: For JSON: sizes and durations as the file takes them; what is secret is only described.
+        text: The same as the file writes it.
+        default: Whether nobody has set it.
+    """
+
+    key: str
+    value: Any
+    text: str
+    default: bool
+
+
+def in_force(model: BaseModel, above: tuple[str, ...] = ()) -> Iterator[Setting]:
+    """Yield each setting; secrets and options of backends are not shown."""
     from pydantic import BaseModel
 
     from pannier.config.complaints import NAMED, toml_key
@@ -74,29 +97,33 @@ def in_force(model: BaseModel, above: tuple[str, ...] = ()) -> Iterator[str]:
             for each, inner in value.items():
                 yield from in_force(inner, (*place, each))
         else:
-            default = "" if name in model.model_fields_set else "  (default)"
-            yield f"{toml_key(place)} = {_shown(value, field.metadata, hidden=not field.repr)}{default}"
+            shown, text = _shown(value, field.metadata, hidden=not field.repr)
+            yield Setting(toml_key(place), shown, text, name not in model.model_fields_set)
 
 
-def _shown(value: Any, metadata: list[Any], *, hidden: bool) -> str:
+def _shown(value: Any, metadata: list[Any], *, hidden: bool) -> tuple[Any, str]:
+    """Return a value as JSON has it, and as the file writes it."""
     from pydantic import SecretStr
 
     from pannier.quantities import Quantity
 
     if isinstance(value, SecretStr):
-        return f"(secret, {len(value.get_secret_value().encode())} bytes)"
+        told = f"(secret, {len(value.get_secret_value().encode())} bytes)"
+        return told, told
     if hidden:
-        return f"(not shown: {', '.join(sorted(value)) or 'none'})"
+        told = f"(not shown: {', '.join(sorted(value)) or 'none'})"
+        return told, told
     for each in metadata:
         if isinstance(each, Quantity):
-            return f'"{each.text(value)}"'
+            value = each.text(value)
     match value:
         case None:
-            return "(none)"
+            return None, "(none)"
         case bool():
-            return str(value).lower()
+            return value, str(value).lower()
         case int():
-            return str(value)
+            return value, str(value)
         case list():
-            return f"[{', '.join(_shown(each, [], hidden=False) for each in value)}]"
-    return f'"{value}"'
+            shown = [_shown(each, [], hidden=False) for each in value]
+            return [each for each, _ in shown], f"[{', '.join(text for _, text in shown)}]"
+    return str(value), f'"{value}"'

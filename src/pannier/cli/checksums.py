@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 import time
@@ -11,14 +10,15 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pannier.cli.outcomes import ExitCode, Failure
 from pannier.cli.runtime import Secrets, find_running
 from pannier.cli.serve import load_settings, served_folders
-from pannier.cli.terminal import counted, note, result
+from pannier.cli.servers import Json
+from pannier.cli.terminal import counted, note, result, tell
 from pannier.errors import FolderMissing, show
 from pannier.quantities import show_size
 
@@ -54,24 +54,41 @@ _State = Annotated[Path | None, typer.Option(metavar="DIR", help="State folder o
 
 def application() -> typer.Typer:
     """Return the group of commands."""
-    app = typer.Typer(name="checksums", rich_markup_mode=None, help="Checksums that are kept between downloads.")
+    app = typer.Typer(
+        name="checksums",
+        add_completion=False,
+        rich_markup_mode=None,
+        help="Checksums that are kept between downloads.",
+        epilog=EXAMPLE,
+    )
     app.command("warm", epilog="\b\nExample:\n  pannier checksums warm ~/trip")(warm)
     app.command("stats", epilog="\b\nExample:\n  pannier checksums stats --json")(stats)
     app.command("verify", epilog="\b\nExample:\n  pannier checksums verify ~/trip")(verify)
     return app
 
 
-def warm(what: _Targets, config: _Config = None, state: _State = None) -> int:
+def warm(what: _Targets, config: _Config = None, state: _State = None, as_json: Json = False) -> int:
     """Read all files whose checksum is not known, so that no download has to."""
     tally = _run(what, config, state, verifying=False)
+    if as_json:
+        return tell({"learnt": tally.read, **_told(tally)})
     _tell_skipped(tally)
     result(f"{counted(tally.read, 'checksum')} learnt, {tally.known:,} were known")
     return ExitCode.DONE
 
 
-def verify(what: _Targets, config: _Config = None, state: _State = None) -> int:
+def verify(what: _Targets, config: _Config = None, state: _State = None, as_json: Json = False) -> int:
     """Read all files whose checksum is known, and compare; a wrong one is replaced."""
     tally = _run(what, config, state, verifying=True)
+    if as_json:
+        from pannier.dto.paths import to_text
+
+        wrong = [{"folder": folder, "path": to_text(path)} for folder, path in tally.mismatches]
+        told = {"compared": tally.read, "mismatches": wrong, **_told(tally)}
+        if wrong:
+            title = f"{counted(len(wrong), 'checksum')} of other content; replaced"
+            raise Failure(title, problem={"type": "checksum-mismatch", "title": title, **told})
+        return tell(told)
     _tell_skipped(tally)
     for folder, path in tally.mismatches:
         result(f"{folder}: {show(path)}: the checksum that was kept is not that of its content; replaced")
@@ -82,7 +99,7 @@ def verify(what: _Targets, config: _Config = None, state: _State = None) -> int:
 def stats(
     config: _Config = None,
     state: _State = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Show how many checksums are kept, for which volumes, and how often one was wrong."""
     from pannier.parts import checksum_store
@@ -105,8 +122,7 @@ def stats(
     if as_json:
         volumes = [{"id": id, "name": names.get(id), "checksums": rows} for id, rows in counts.rows.items()]
         told = {"path": str(path), "checksums": sum(counts.rows.values()), "bytes": counts.bytes_on_disk}
-        result(json.dumps({**told, "limit": limit, "mismatches": counts.mismatches, "volumes": volumes}))
-        return ExitCode.DONE
+        return tell({**told, "limit": limit, "mismatches": counts.mismatches, "volumes": volumes})
     result(f"file        {path}" + ("" if path.exists() else "  (not there yet)"))
     result(f"checksums   {sum(counts.rows.values()):,}")
     result(f"size        {show_size(counts.bytes_on_disk)} of at most {show_size(limit)}")
@@ -209,6 +225,11 @@ async def _say(run: Checksumming) -> None:
 def _progress(tally: Tally) -> str:
     files = f"{tally.files_done:,} of {counted(tally.files, 'file')}"
     return f"{files}, {show_size(tally.size_done)} of {show_size(tally.size)}"
+
+
+def _told(tally: Tally) -> dict[str, Any]:
+    skipped = [{"folder": folder, "reason": why} for folder, why in tally.skipped]
+    return {"known": tally.known, "files": tally.files, "bytes": tally.size, "skipped": skipped}
 
 
 def _tell_skipped(tally: Tally) -> None:

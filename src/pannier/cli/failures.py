@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from pannier.cli.outcomes import ExitCode, Failure
-from pannier.errors import PannierError
+from pannier.errors import ConfigInvalid, PannierError
 
 SERVER_EXTRA = frozenset(
     {"jinja2", "jwt", "prometheus_client", "pydantic_settings", "segno", "structlog", "zstandard", "cryptography"}
 )
 """Packages that a server needs, and a client does not."""
+_NO_ROOM = 507
 
 
 def as_failure(error: PannierError) -> Failure:
     """Return an error as a command's own: what it says, with which code, and the problem that ``--json`` tells."""
     from pannier.sdk.problems import Declined, Unreachable
 
+    if isinstance(error, Declined) and error.status == _NO_ROOM:
+        text = f"no room: {_said(error)}; make room, and run the same line again to go on"
+        return Failure(text, ExitCode.FAILED, problem_of(error))
     if isinstance(error, Declined):
         text = f"the server declined with {error.status}: {_said(error)}"
         code = ExitCode.REFUSED if error.kind == "limit-exceeded" and error.status == 413 else ExitCode.FAILED
@@ -24,8 +28,11 @@ def as_failure(error: PannierError) -> Failure:
     if isinstance(error, Unreachable):
         text = f"the server does not answer ({error}); see that it runs, or name another one with --server"
         return Failure(text, ExitCode.FAILED, {"type": "unreachable", "title": str(error)})
+    problem: dict[str, Any] = {"type": "failed", "title": str(error)}
+    if isinstance(error, ConfigInvalid):
+        problem |= {"type": "config-invalid", "key": error.key}
     notes = getattr(error, "__notes__", [])
-    return Failure("\npannier: ".join([str(error), *notes]), ExitCode.FAILED, {"type": "failed", "title": str(error)})
+    return Failure("\npannier: ".join([str(error), *notes]), ExitCode.FAILED, problem)
 
 
 def problem_of(error: PannierError) -> dict[str, Any]:

@@ -217,6 +217,8 @@ class _Get:
                 return Failure(f"{error}; {again}")
             case sdk.TargetUnusable() if "already" in str(error):
                 return Failure(f"{error}; name another place, or replace it: --restart")
+            case sdk.ConnectionLost():
+                return Failure(str(error), ExitCode.FAILED, {"type": "connection-lost", "title": str(error)})
             case sdk.Unreachable():
                 problem = {"type": "unreachable", "title": str(error)}
                 return Failure(f"{error}; see that the server runs and the URL is right", ExitCode.FAILED, problem)

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from pannier.cli.outcomes import ExitCode, Failure
-from pannier.cli.terminal import note, result
+from pannier.cli.servers import Json
+from pannier.cli.terminal import note, result, tell
 from pannier.dto.ids import is_key_id
 
 EXAMPLE = "\b\nExample:\n  pannier keys new --directory ~/keys >> storage-proxy.toml"
@@ -18,7 +19,7 @@ EXAMPLE = "\b\nExample:\n  pannier keys new --directory ~/keys >> storage-proxy.
 
 def application() -> typer.Typer:
     """Return the group of commands."""
-    app = typer.Typer(name="keys", rich_markup_mode=None, help="Keys of tokens.")
+    app = typer.Typer(name="keys", add_completion=False, rich_markup_mode=None, help="Keys of tokens.", epilog=EXAMPLE)
     app.callback()(_keys)
     app.command("new", epilog=EXAMPLE)(new)
     return app
@@ -39,6 +40,7 @@ def new(
     directory: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the two PEM files of EdDSA are written.")
     ] = Path(),
+    as_json: Json = False,
 ) -> int:
     """Make a key; its table of the settings goes to stdout."""
     from pannier.keys import new_kid, new_pair, new_secret
@@ -47,7 +49,10 @@ def new(
     if not is_key_id(kid):
         raise Failure(f"{kid[:64]!r} is no name for a key; use 1 to 64 letters, digits, - and _", ExitCode.USAGE)
     if alg == "HS256":
-        result(f'[keys.ring.{kid}]\nalg = "HS256"\nsecret = "{new_secret()}"')
+        secret = new_secret()
+        if as_json:
+            return tell({"kid": kid, "alg": alg, "secret": secret})
+        result(f'[keys.ring.{kid}]\nalg = "HS256"\nsecret = "{secret}"')
     else:
         private, public = new_pair()
         where, known = directory.absolute() / f"{kid}.pem", directory.absolute() / f"{kid}.pub.pem"
@@ -57,6 +62,8 @@ def new(
         except Failure:
             where.unlink()
             raise
+        if as_json:
+            return tell({"kid": kid, "alg": alg, "private_key": str(where), "public_key": str(known)})
         result(f'[keys.ring.{kid}]\nalg = "EdDSA"\nprivate-key = {_toml(where)}')
         result(f"# where tokens are only taken, instead: public-key = {_toml(known)}")
     note(f'add the table where tokens are taken, everywhere; then sign with it: keys.active = "{kid}"')

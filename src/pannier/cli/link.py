@@ -13,8 +13,8 @@ from pannier.cli import terminal
 from pannier.cli.links import expiry
 from pannier.cli.outcomes import ExitCode, Failure
 from pannier.cli.places import Selected, locate
-from pannier.cli.profiles import read_secret
 from pannier.cli.refusals import refused
+from pannier.cli.secret_files import read_secret
 from pannier.cli.selections import Compression, Except, Exclude, Format, Links, Paths
 from pannier.cli.servers import Choice, Json, servers, takes_server
 from pannier.cli.terminal import counted, result, tell

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pannier import __version__
-from pannier.cli.hosting import host, listener_rows, volume_rows
+from pannier.cli.hosting import JsonLines, announce_event, host, listener_rows, ready_document, volume_rows
 from pannier.cli.terminal import announce, counted
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def proxy(
         Path | None,
         typer.Option(metavar="FILE", envvar="PANNIER_CONFIG", help="TOML file; without it, the environment alone."),
     ] = None,
+    as_json: JsonLines = False,
 ) -> int:
     """Run the storage proxy that a manager talks to."""
     from pannier.config import load
@@ -30,10 +31,13 @@ def proxy(
     settings = load(config)
 
     def ready(listening: Listening, signing_in: object) -> None:
+        if as_json:
+            announce_event("ready", ready_document(settings, listening))
+            return
         for line in in_force(settings, listening):
             announce(line)
 
-    return host(settings, ready)
+    return host(settings, ready, as_json=as_json)
 
 
 def in_force(settings: Settings, listening: Listening) -> list[str]:

@@ -156,6 +156,8 @@ def _destination(choice: Choice, target: str, found: Survey, conflict: ConflictN
     if (drop := drop_place(choice)) is not None:
         if conflict != "rename":
             raise Failure("who gave the token says what becomes of names that are taken", ExitCode.USAGE)
+        if found.empty:
+            note(f"left out {counted(len(found.empty), 'empty directory', 'empty directories')}: a token makes none")
         files = [replace(each, name=posixpath.normpath(posixpath.join(target, each.name))) for each in found.files]
         return _Destination(drop[0], f"{choice.profile} {target}", "rename", files, drop[1])
     where = place(servers(choice), target)

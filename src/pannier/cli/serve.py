@@ -16,7 +16,7 @@ import typer
 
 from pannier import __version__
 from pannier.cli import hosting
-from pannier.cli.hosting import listener_rows, volume_rows
+from pannier.cli.hosting import JsonLines, announce_event, listener_rows, ready_document, volume_rows
 from pannier.cli.outcomes import ExitCode, Failure
 from pannier.cli.runtime import (
     Running,
@@ -28,7 +28,7 @@ from pannier.cli.runtime import (
     remove_running,
     write_running,
 )
-from pannier.cli.sign_in_keys import show_keys
+from pannier.cli.sign_in_keys import new_address, show_keys
 from pannier.cli.terminal import announce, counted, tilde
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid
@@ -83,6 +83,7 @@ def serve(
         bool, typer.Option("--public", help="Anyone who can reach the address can read these files.")
     ] = False,
     no_desk: Annotated[bool, typer.Option("--no-desk", help="No page: only links to archives open anything.")] = False,
+    as_json: JsonLines = False,
 ) -> int:
     """Serve directories of this machine, each as one folder, with a page to browse them."""
     kept_password = _password(password, password_file)
@@ -103,12 +104,15 @@ def serve(
 
         def ready(listening: Listening, signing_in: SigningIn | None) -> None:
             runtime_files.append(write_running(settings.state.path, _running(settings, folders, listening)))
+            if as_json:
+                announce_event("ready", _document(settings, folders, listening, desk, signing_in))
+                return
             for line in in_force(settings, folders, listening, desk):
                 announce(line)
             if signing_in is not None:
                 show_keys(signing_in, listening.client_url)
 
-        return hosting.host(settings, ready, folders=folders, internal=False, desk=desk)
+        return hosting.host(settings, ready, folders=folders, internal=False, desk=desk, as_json=as_json)
     except ConfigInvalid as error:
         if error.key not in _FLAGS:
             raise
@@ -239,6 +243,23 @@ def _desk(folders: Sequence[ServedFolder], password: str | None, *, public: bool
 
 def _certificate(path: Path | None) -> str:
     return "" if path is None else first_certificate(path.read_text("latin-1"))
+
+
+def _document(
+    settings: Settings,
+    folders: Sequence[ServedFolder],
+    listening: Listening,
+    desk: DeskSettings | None,
+    signing_in: SigningIn | None,
+) -> dict[str, Any]:
+    return {
+        **ready_document(settings, listening),
+        "folders": [{"name": each.name, "path": str(each.path), "id": str(each.folder_id)} for each in folders],
+        "page": None if desk is None else f"{listening.client_url}/",
+        "sign_in": None if signing_in is None else new_address(signing_in, listening.client_url),
+        "read_only": desk is not None and desk.read_only,
+        "public": desk is not None and desk.public,
+    }
 
 
 def in_force(

@@ -19,13 +19,14 @@ from urllib.parse import urlsplit
 import typer
 
 from pannier.cli.outcomes import ExitCode, Failure
-from pannier.cli.profiles import Profile, load_profiles, read_secret
 from pannier.cli.runtime import Running, find_running
+from pannier.cli.secret_files import read_secret
 from pannier.cli.terminal import silence
 from pannier.errors import ConfigInvalid
 from pannier.homes import client_config_path, default_state_path
 
 if TYPE_CHECKING:
+    from pannier.cli.profiles import Profile
     from pannier.sdk.calls import Folder
     from pannier.sdk.manager import Manager
 
@@ -143,6 +144,8 @@ def servers(choice: Choice) -> list[Server]:
         if choice.profile is not None and "PANNIER_SERVER" not in os.environ:
             raise Failure("--server and --profile: name one of them", ExitCode.USAGE)
         return [_named(choice)]
+    from pannier.cli.profiles import load_profiles
+
     file = client_config_path()
     profiles = load_profiles(file)
     name = choice.profile or (None if choice.state else profiles.default)
@@ -156,9 +159,11 @@ def servers(choice: Choice) -> list[Server]:
 
 def drop_place(choice: Choice) -> tuple[str, ssl.SSLContext | None] | None:
     """Return where a profile that can only be uploaded to begins uploads, and whom to trust; None for any other."""
-    file = client_config_path()
     if choice.server is not None or choice.state is not None:
         return None
+    from pannier.cli.profiles import load_profiles
+
+    file = client_config_path()
     profiles = load_profiles(file)
     profile = profiles.profile.get(choice.profile or profiles.default or "")
     if profile is None or profile.token_file is None:

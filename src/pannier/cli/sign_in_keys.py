@@ -24,7 +24,7 @@ def show_keys(signing_in: SigningIn, base: str) -> None:
     """
     terminal = _is_terminal()
     more = "; Enter makes a new one, q and Enter shows a QR code" if terminal else ""
-    announce(f"  sign in   {_address(base, signing_in.new_key())}    (once, within 15 min{more})")
+    announce(f"  sign in   {new_address(signing_in, base)}    (once, within 15 min{more})")
     if not terminal:
         return
     descriptor = sys.stdin.fileno()
@@ -42,12 +42,17 @@ def show_keys(signing_in: SigningIn, base: str) -> None:
         if not line:  # the terminal is gone, or Ctrl-D was pressed: the server goes on
             loop.remove_reader(descriptor)
             return
-        address = _address(base, signing_in.new_key())
+        address = new_address(signing_in, base)
         announce(f"  sign in   {address}")
         if line.strip().lower() == b"q":
             announce(qr_code(address))
 
     loop.add_reader(descriptor, pressed)
+
+
+def new_address(signing_in: SigningIn, base: str) -> str:
+    """Return an address that signs in, once."""
+    return f"{base}/enter?key={signing_in.new_key()}"
 
 
 def qr_code(text: str) -> str:
@@ -57,10 +62,6 @@ def qr_code(text: str) -> str:
     out = io.StringIO()
     segno.make(text, error="l", micro=False).terminal(out, compact=True)
     return out.getvalue().rstrip("\n")
-
-
-def _address(base: str, key: str) -> str:
-    return f"{base}/enter?key={key}"
 
 
 def _is_terminal() -> bool:

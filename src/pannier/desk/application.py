@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pannier.api.applications import Desk
 from pannier.api.client_archives import ClientArchives
+from pannier.api.client_members import ClientMembers
 from pannier.api.routes import Group
 from pannier.api.streaming import Streaming
 from pannier.desk.assets import Assets
@@ -47,6 +48,7 @@ class Services:
     drops: Drops
     sign_ins: SqliteSignIns
     client_archives: ClientArchives
+    client_members: ClientMembers
     streaming: Streaming
     workers: Workers
     session_expire: float
@@ -67,7 +69,7 @@ def front_desk(house: House, services: Services) -> Desk:
         begun,
         DeskChanges(house, it.changes, it.uploads, it.session_expire),
         DeskLinks(site, it.links, it.drops, it.most_selection),
-        DeskReceiving(site, it.links, it.client_archives),
+        DeskReceiving(site, it.links, it.client_archives, it.client_members),
         DeskDrops(site, it.drops, it.uploads.largest),
     ]
     return Desk(groups, ProblemPages(site).show)

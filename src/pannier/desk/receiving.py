@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import quote, unquote
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
 from pannier.api.client_archives import ClientArchives
+from pannier.api.client_members import ClientMembers
 from pannier.api.handlers import Answered, ApiResponse, PathParam, QueryParam, api_handler
 from pannier.api.problems import answer
 from pannier.api.requests import Context
@@ -30,6 +31,7 @@ from pannier.desk.html import Page, SeeOther, Site
 from pannier.desk.problems import said, wants_page
 from pannier.dto.archives import OfferedFormat
 from pannier.dto.links import LONGEST_PASSWORD, ReceivedQuery, ReceivedReply
+from pannier.dto.members import ArchiveMembers, MembersQuery
 from pannier.errors import (
     FileMissing,
     InvalidRequest,
@@ -43,6 +45,7 @@ from pannier.errors import (
     SourceChanged,
     StateUnavailable,
 )
+from pannier.services.archives import Grant
 from pannier.services.links import Links
 from pannier.state.links import Link
 
@@ -65,10 +68,11 @@ class ShareFilePath(SharePath):
 
 
 class DeskReceiving:
-    """The handlers of ``/s``; ``archives`` sends what a link allows."""
+    """The handlers of ``/s``; ``archives`` sends what a link allows, ``members`` tells where entries lie in it."""
 
-    def __init__(self, site: Site, links: Links, archives: ClientArchives) -> None:
+    def __init__(self, site: Site, links: Links, archives: ClientArchives, members: ClientMembers) -> None:
         self._site, self._house, self._links, self._archives = site, site.house, links, archives
+        self._members = members
 
     def routes(self) -> Iterable[Route]:
         sending = (*_ENDED, SelectionRefused, SelectionChanged, ResumeUnverified, SourceChanged, LimitExceeded)
@@ -85,6 +89,13 @@ class DeskReceiving:
                 (*sending, FileMissing),
                 head=True,
                 problems={426: "The archive has no length in advance, and HTTP/1.0 could not tell its end from a cut."},
+            ),
+            Route(
+                "GET",
+                "/s/{code}/{name}/members",
+                self.members,
+                {200: ArchiveMembers},
+                (*_ENDED, SelectionRefused, SelectionChanged, LimitExceeded, FileMissing, InvalidRequest),
             ),
         ]
 
@@ -127,7 +138,20 @@ class DeskReceiving:
     @api_handler
     async def send(self, path: PathParam[ShareFilePath], context: Context) -> Answered:
         """``GET`` and ``HEAD /s/{code}/{name}``: the archive, or a window of it."""
-        link = await self._links.open(path.parsed.code, resuming=True)
+        return await self._for_who_knows(path.parsed, context, lambda grant: self._archives.answer(grant, context))
+
+    @api_handler
+    async def members(
+        self, path: PathParam[ShareFilePath], query: QueryParam[MembersQuery], context: Context
+    ) -> Answered:
+        """``GET /s/{code}/{name}/members``: where the entries lie in the archive; spends nothing."""
+        return await self._for_who_knows(path.parsed, context, lambda grant: self._members.answer(grant, query.parsed))
+
+    async def _for_who_knows(
+        self, path: ShareFilePath, context: Context, give: Callable[[Grant], Awaitable[Answered]]
+    ) -> Answered:
+        """Give what a link allows to those who know its password, if it has one."""
+        link = await self._links.open(path.code, resuming=True)
         if not self._links.is_proof(link, context.request.cookies.get(_COOKIE)):
             try:
                 await self._links.check_password(link, _basic(context), self._house.address(context))
@@ -135,14 +159,13 @@ class DeskReceiving:
                 told = answer(error, context.id)
                 told.headers.update(_CHALLENGE)
                 return told
-        name = path.parsed.name
         for format in self._links.formats(link):
-            if name in (self._links.filename(link, format), unquote(self._links.filename(link, format))):
+            if path.name in (self._links.filename(link, format), unquote(self._links.filename(link, format))):
                 break
         else:
-            raise FileMissing(name.encode("utf-8", "surrogateescape"))
+            raise FileMissing(path.name.encode("utf-8", "surrogateescape"))
         try:
-            return await self._archives.answer(await self._links.grant(link, format), context)
+            return await give(await self._links.grant(link, format))
         except SessionRevoked:
             raise LinkRevoked from None
         except SessionSpent:

@@ -14,6 +14,7 @@ from pannier.dto.ids import FolderId
 from pannier.dto.json import Sparse
 from pannier.dto.paths import ShownPath
 from pannier.dto.problems import Prose
+from pannier.dto.sessions import Failure
 from pannier.dto.terms import LONGEST_TERM, OF_KNOWN_LENGTH
 
 WEEK = 7 * 24 * 3600
@@ -165,6 +166,8 @@ class ReceivedReply(Sparse):
     deliveries: int | None = None
     deliveries_left: int | None = None
     left_out: int | None = None
+    failure: Failure | None = None
+    """Why the server broke off the last download, if it did."""
     contents: Contents | None = None
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pannier.dto.members import PlacedMember
-from pannier.dto.sessions import SessionReply
 from pannier.sdk.blocking import Blocking, Face
 from pannier.sdk.downloads import Download, Downloaded
 from pannier.sdk.extraction import Extracted, extract
@@ -19,8 +19,17 @@ from pannier.sdk.remote import Places, Version, look, read_url
 from pannier.sdk.retries import Backoff
 from pannier.sdk.standing import standing
 from pannier.sdk.streaming import Stream
+from pannier.sdk.threads import in_thread
 from pannier.sdk.transport import Timeouts, Transport
 from pannier.window import Window
+
+if TYPE_CHECKING:
+    from pannier.dto.members import PlacedMember
+    from pannier.dto.sessions import SessionReply
+    from pannier.sdk.journals import Journal
+    from pannier.sdk.manager_uploads import ConflictName
+    from pannier.sdk.sources import LocalLinks
+    from pannier.sdk.uploads import UploadCallback, Uploaded
 
 
 class AsyncClient:
@@ -58,7 +67,7 @@ class AsyncClient:
         Raises:
             Declined, Unreachable: The server does not say.
         """
-        return await look(self._transport, Places(url))
+        return await look(self._transport, Places(await self.archive_of(url)))
 
     async def archive_of(self, url: str) -> str:
         """Return the URL of the archive behind the page of a link (``…/s/CODE``); any other URL as it is.
@@ -128,6 +137,49 @@ class AsyncClient:
         """Return what gives an archive or a file piece by piece, in order; errors as ``archive_of``."""
         return Stream(self._transport, Places(await self.archive_of(url), servers), progress)
 
+    async def upload(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        url: str,
+        *,
+        conflict: ConflictName = "rename",
+        parallel: int = 4,
+        links: LocalLinks = "follow",
+        except_: Collection[str] = (),
+        journal: Journal | None = None,
+        progress: UploadCallback = ignore,
+    ) -> Uploaded:
+        """Upload files, and directories with all below them, to a place that ``Manager.uploads.create`` gave.
+
+        Args:
+            paths: What is sent, each under its own name.
+            url: Where to, with its token.
+            conflict: What that token says of names that are taken.
+            parallel: How many files are sent at the same time.
+            links, except_: What becomes of symbolic links below a directory, and what is left out.
+            journal: Where is remembered what arrived and where the rest is: the same call goes on there, in another
+                process too. Without it, only what breaks off within this call is gone on with.
+            progress: Told of each piece, and of what happens.
+
+        Raises:
+            SourcesRefused, NamesClash: Something cannot be sent; nothing was.
+            Unreachable, Busy, Forbidden, LinkOver, Declined: No more can be sent, as of ``uploads.Upload.send``.
+            JournalUnusable: What was sent can no longer be remembered.
+        """
+        from pannier.sdk.sources import SourcesRefused, survey
+        from pannier.sdk.uploads import Upload
+
+        named = [os.fspath(each) for each in ([paths] if isinstance(paths, str | Path) else paths)]
+        found = await in_thread(survey, named, links=links, except_=except_)
+        if found.refused:
+            raise SourcesRefused(found.refused, found.entries)
+        upload = Upload(self._transport, url, conflict, parallel, journal=journal, progress=progress)
+        sent = await upload.send(found.files)
+        sent.empty = found.empty
+        if journal is not None and not sent.failed:
+            journal.forget()
+        return sent
+
     async def ranges(self, url: str, *, progress: ProgressCallback = ignore) -> Ranges:
         """Return what reads any bytes of a stored archive, or of a file.
 
@@ -135,7 +187,7 @@ class AsyncClient:
             Unexpected: It has no ranges.
             Declined, Unreachable: The server does not say what there is.
         """
-        return await Ranges.open(self._transport, url, progress)
+        return await Ranges.open(self._transport, await self.archive_of(url), progress)
 
     async def members(self, url: str) -> list[PlacedMember]:
         """Return the entries of a stored archive, with the places of their contents.
@@ -144,6 +196,7 @@ class AsyncClient:
             Conflict: It became another archive meanwhile.
             Declined, Unreachable, Unexpected: The server does not say.
         """
+        url = await self.archive_of(url)
         page = await members_page(self._transport, url)
         items = list(page.items)
         while page.next is not None:
@@ -160,7 +213,7 @@ class AsyncClient:
             NotFound: It has no such entry.
             Declined, Unreachable, Unexpected: The server does not say.
         """
-        return await find_member(self._transport, url, path, progress)
+        return await find_member(self._transport, await self.archive_of(url), path, progress)
 
     async def session(self, url: str) -> SessionReply | None:
         """Return how the session of an archive's link stands; None where the server does not say."""
@@ -188,6 +241,7 @@ class Client(Face[AsyncClient]):
     members = Blocking(AsyncClient.members)
     find_member = Blocking(AsyncClient.find_member)
     session = Blocking(AsyncClient.session)
+    upload = Blocking(AsyncClient.upload)
 
     def open_archive(self, url: str, *, cache: int = CACHE, progress: ProgressCallback = ignore) -> RemoteFile:
         """Return a stored archive as a file that can be sought in: ``zipfile.ZipFile(client.open_archive(url))``.

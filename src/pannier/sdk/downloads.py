@@ -13,7 +13,7 @@ from pannier.sdk.problems import Unexpected
 from pannier.sdk.progress import Progress, ProgressCallback, ignore
 from pannier.sdk.ranged import Ranged
 from pannier.sdk.remote import ArchiveChanged, Places, Version, is_archive, look
-from pannier.sdk.standing import standing
+from pannier.sdk.standing import failed_entry
 from pannier.sdk.threads import in_thread
 from pannier.sdk.transport import Transport
 from pannier.sdk.verification import Checked, check_of
@@ -157,9 +157,8 @@ class Download:
 
 async def explained(error: ArchiveChanged, transport: Transport, places: Places, received: int) -> ArchiveChanged:
     """Return the error with the name of the file that changed, if the server knows it."""
-    told = await standing(transport, places.first)
-    if told is None or told.failure is None or told.failure.entry is None:
+    entry = await failed_entry(transport, places.first)
+    if entry is None:
         return error
-    entry = told.failure.entry
     reason = f"{entry!r} changed on the server since {show_size(received)} were received"
     return ArchiveChanged(f"{reason}; the parts must not mix", entry)

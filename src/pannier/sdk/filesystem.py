@@ -21,6 +21,7 @@ from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]
 from pannier.dto.members import PlacedMember
 from pannier.sdk.blocking import LOOP
 from pannier.sdk.files import RemoteFile
+from pannier.sdk.links import is_page, password_credential, resolve
 from pannier.sdk.ranges import Ranges, members_page
 from pannier.sdk.remote import Places, Version
 from pannier.sdk.transport import Transport
@@ -34,10 +35,16 @@ class PannierFileSystem(AbstractFileSystem):  # type: ignore[misc]
     cachable = False
     root_marker = ""
 
-    def __init__(self, url: str, transport: Transport | None = None, **options: Any) -> None:
-        """``url`` is that of a stored archive, with its token."""
+    def __init__(
+        self, url: str, transport: Transport | None = None, password: str | None = None, **options: Any
+    ) -> None:
+        """``url`` is that of a stored archive with its token, or of a link that people are sent (``…/s/CODE``).
+
+        ``password`` is that of such a link, if it has one; a ``transport`` has its own.
+        """
         super().__init__(**options)
-        self._url, self._transport = url, transport or Transport()
+        credential = None if password is None else password_credential(password)
+        self._url, self._transport = url, transport or Transport(credential=credential)
         weakref.finalize(self, _close, self._transport)
         self._listing: dict[str, dict[str, Any]] | None = None
         self._ranges: Ranges | None = None
@@ -85,12 +92,15 @@ class PannierFileSystem(AbstractFileSystem):  # type: ignore[misc]
         return self._listing
 
     async def _members(self) -> list[PlacedMember]:
-        page = await members_page(self._transport, self._url)
+        url = self._url
+        if is_page(url):
+            url = (await resolve(self._transport, url)).file_url
+        page = await members_page(self._transport, url)
         version = Version(page.etag, page.length, True, "", "")
-        self._ranges = Ranges(self._transport, Places(self._url), version)
+        self._ranges = Ranges(self._transport, Places(url), version)
         items = list(page.items)
         while page.next is not None:
-            page = await members_page(self._transport, self._url, start=page.next, etag=page.etag)
+            page = await members_page(self._transport, url, start=page.next, etag=page.etag)
             items += page.items
         return items
 

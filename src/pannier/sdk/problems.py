@@ -25,13 +25,13 @@ import http
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from pannier.dto.problems import Problem
 from pannier.errors import PannierError
 from pannier.protocol.validators import parse_http_date
+
+if TYPE_CHECKING:
+    from pannier.dto.problems import Problem
 
 CONTENT_TYPE = "application/problem+json"
 _PREFIXES = ("https://api.backend.ai/probs/", "urn:pannier:problem:")
@@ -125,7 +125,7 @@ class NotFound(Declined):
 
 
 class Forbidden(Declined):
-    """The credential is missing or wrong."""
+    """The credential is missing or wrong, a token that is none among them."""
 
 
 class Conflict(Declined):
@@ -150,7 +150,10 @@ _BY_KIND: dict[str, type[Declined]] = {
     "selection-refused": SelectionRefused,
     "session-revoked": LinkOver,
     "session-spent": LinkOver,
+    "jwt-decode-error": Forbidden,
     "jwt-expired": LinkOver,
+    "jwt-invalid-signature": Forbidden,
+    "jwt-payload-validation-error": Forbidden,
     "link-expired": LinkOver,
     "checksums-pending": ChecksumsPending,
 }
@@ -192,6 +195,10 @@ def retry_after(text: str | None, now: float) -> float | None:
 
 
 def _problem(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
+    from pydantic import ValidationError
+
+    from pannier.dto.problems import Problem
+
     text = body.decode("utf-8", "backslashreplace")
     media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     title = _PHRASES.get(status, f"answered with {status}")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
-from pannier.dto.members import ArchiveMembers, PlacedMember
 from pannier.sdk.fetching import Fetching
+from pannier.sdk.links import page_of
 from pannier.sdk.problems import Unexpected
 from pannier.sdk.progress import Progress, ProgressCallback, ignore
 from pannier.sdk.remote import Places, Version, look, read_url
 from pannier.sdk.transport import Transport
 from pannier.window import Window
+
+if TYPE_CHECKING:
+    from pannier.dto.members import ArchiveMembers, PlacedMember
 
 _ROUTE = "/download-archive"
 
@@ -65,17 +69,22 @@ class Ranges:
 async def members_page(
     transport: Transport, url: str, *, path: str | None = None, start: int = 0, etag: str | None = None
 ) -> ArchiveMembers:
-    """Return entries of an archive with the places of their contents, by its token; a page of up to 1,000.
+    """Return entries of an archive with the places of their contents, by its own URL; a page of up to 1,000.
 
     Raises:
         NotFound: No entry has that path.
         Conflict: It is another archive than ``etag`` says by now.
         Declined, Unreachable: The server does not say; packed formats have no places.
     """
+    from pannier.dto.members import ArchiveMembers
+
     archive = read_url(url)
-    if not archive.path.endswith(_ROUTE):
-        raise Unexpected("only the URL of an archive tells of its entries: …/download-archive?token=…")
-    asked = archive.with_path(archive.path.removesuffix(_ROUTE) + "/archive-members").with_query(archive.query)
+    if archive.path.endswith(_ROUTE):
+        asked = archive.with_path(archive.path.removesuffix(_ROUTE) + "/archive-members").with_query(archive.query)
+    elif page_of(url) is not None:
+        asked = archive.with_path(f"{archive.raw_path}/members", encoded=True)
+    else:
+        raise Unexpected("only an archive tells of its entries: …/download-archive?token=… or …/s/CODE")
     more = {"path": path, "start": start or None, "etag": etag}
     params: dict[str, str | int] = {key: value for key, value in more.items() if value is not None}
     return (await transport.ask("GET", asked, params=params)).read(ArchiveMembers)

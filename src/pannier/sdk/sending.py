@@ -18,7 +18,7 @@ from yarl import URL
 
 from pannier.protocol import tus
 from pannier.sdk.contents import Content
-from pannier.sdk.problems import Busy, ClientError, Declined, LinkOver, NotFound, Unexpected, Unreachable
+from pannier.sdk.problems import Busy, ClientError, Conflict, Declined, LinkOver, NotFound, Unexpected, Unreachable
 from pannier.sdk.retries import Backoff
 from pannier.sdk.sources import Source
 from pannier.sdk.transport import Transport
@@ -31,6 +31,7 @@ _QUICK = 2.0
 """Seconds within which a piece has to arrive for the next one to be larger."""
 _SILENCE = 60.0
 """Seconds for which nothing may be taken."""
+_TOO_SLOW = 408
 _DELETIONS, _BETWEEN_DELETIONS = 10, 0.3
 _PASSING = frozenset(
     {"storage/tus-lease-held", "storage/tus-lease-lost", "storage/upload-offset-mismatch", "upload-checksum-mismatch"}
@@ -90,8 +91,7 @@ class Sending:
         """
         content = await asyncio.to_thread(Content, source)
         try:
-            # the server may be elsewhere by now; the token is what tells the upload
-            url = None if begun is None else self._url.with_query(URL(begun, encoded=True).query_string)
+            url = None if begun is None else self._place_of(begun)
             asking = True
             for last in (False, False, True):
                 if url is None:
@@ -167,8 +167,20 @@ class Sending:
                     asking = True
 
     async def _offset(self, url: URL) -> int:
-        answer = await self._transport.ask("HEAD", url, headers={"Tus-Resumable": tus.VERSION})
+        try:
+            answer = await self._transport.ask("HEAD", url, headers={"Tus-Resumable": tus.VERSION})
+        except Conflict as error:
+            # a HEAD has no body to say so: a request that was cut off still holds the upload, until the server sees it
+            raise Unreachable(str(url.origin()), "an earlier request still holds the upload") from error
         return _offset(answer.headers)
+
+    async def give_up(self, begun: str) -> None:
+        """Have nothing stay at the server of an upload that was begun at a URL; ``send`` says what ``begun`` is."""
+        await self._give_up(self._place_of(begun))
+
+    def _place_of(self, begun: str) -> URL:
+        # the server may be elsewhere by now; the token is what tells the upload
+        return self._url.with_query(URL(begun, encoded=True).query_string)
 
     async def _give_up(self, url: URL) -> None:
         """Have nothing of an upload stay at the server, if it can be told soon; else it forgets it after a day."""
@@ -268,10 +280,7 @@ class _Trying:
 
     async def wait(self, error: ClientError) -> None:
         """Wait before the next try, or raise the error if there is none."""
-        if isinstance(error, Declined) and not isinstance(error, Busy) and error.kind not in _PASSING:
-            if error.status != 408:
-                raise error
-        elif not isinstance(error, Unreachable | Declined):
+        if not isinstance(error, Unreachable | Declined) or is_final(error):
             raise error
         self._failures += 1
         passing = error if isinstance(error, Unreachable | Busy) else Unreachable("", str(error))
@@ -281,6 +290,12 @@ class _Trying:
         what = error.reason if isinstance(error, Unreachable) else str(error)
         self._note(f"{what}; next try in {max(1, round(wait))} s ({self._failures} of {self._backoff.tries})")
         await asyncio.sleep(wait)
+
+
+def is_final(error: ClientError) -> bool:
+    """Whether the server does not take an upload, however often and from wherever it is gone on with."""
+    passing = isinstance(error, Busy) or (isinstance(error, Declined) and error.kind in _PASSING)
+    return isinstance(error, Declined) and not passing and error.status != _TOO_SLOW
 
 
 def _checksum(crc: int) -> str:

@@ -61,6 +61,21 @@ class Survey:
         return sum(source.size for source in self.files)
 
 
+class SourcesRefused(ClientError):
+    """Some of what is to be sent cannot be; nothing was.
+
+    Attributes:
+        offenders: Each with its reason.
+        entries: How many were looked at in all.
+    """
+
+    def __init__(self, offenders: Sequence[Offender], entries: int) -> None:
+        first = "; ".join(f"{each.path!r}: {each.detail}" for each in offenders[:3])
+        more = "" if len(offenders) <= 3 else f"; and {len(offenders) - 3:,} more"
+        super().__init__(f"{len(offenders):,} of {entries:,} cannot be sent, and nothing was: {first}{more}")
+        self.offenders, self.entries = tuple(offenders), entries
+
+
 class NamesClash(ClientError):
     """Two of the things that are to be sent have one name."""
 

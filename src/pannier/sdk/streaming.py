@@ -8,9 +8,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from pannier.quantities import show_bytes
 from pannier.sdk.downloads import explained
 from pannier.sdk.fetching import Fetching
 from pannier.sdk.intake import Intake, Pipe, Stopped
+from pannier.sdk.problems import Busy, ConnectionLost, Unreachable
 from pannier.sdk.progress import Progress, ProgressCallback, ignore
 from pannier.sdk.remote import ArchiveChanged, Places, Version, look
 from pannier.sdk.threads import in_thread
@@ -18,6 +20,7 @@ from pannier.sdk.transport import Transport
 from pannier.window import Window
 
 R = TypeVar("R")
+_NO_RANGES = "this format cannot be gone on with: start over, or take a stored zip or tar"
 
 
 @dataclass(slots=True)
@@ -94,9 +97,26 @@ class Stream:
             raise await explained(error, self.transport, self.places, self.came) from error
 
     async def _once(self) -> AsyncGenerator[bytes, None]:
-        async with self.transport.stream("GET", self.places.first) as body:
-            async for piece in body.chunks():
-                yield piece
+        """Yield what has no ranges: tried again until its first byte was given out, and not after that."""
+        failures, given = 0, 0
+        while True:
+            try:
+                async with self.transport.stream("GET", self.places.pick(failures)) as body:
+                    async for piece in body.chunks():
+                        given += len(piece)
+                        yield piece
+                return
+            except (Unreachable, Busy) as error:
+                if given:
+                    what = error.reason if isinstance(error, Unreachable) else str(error)
+                    where = str(self.places.first.origin())
+                    raise ConnectionLost(where, f"{what} at {show_bytes(given)}; {_NO_RANGES}") from error
+                failures += 1
+                wait = self.transport.backoff.wait(failures, error)
+                if wait is None:
+                    raise
+                self._tell(f"{error}; waiting")
+            await asyncio.sleep(wait)
 
     def _tell(self, note: str) -> None:
         self.progress(Progress(self.came, self._total, note))

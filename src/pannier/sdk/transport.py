@@ -12,18 +12,19 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from pydantic import BaseModel, ValidationError
 from yarl import URL
 
 from pannier import __version__
-from pannier.dto.json import dumps
 from pannier.sdk.problems import ClientError, ConnectionLost, Declined, NeverSent, Unexpected, Unreachable, declined
 from pannier.sdk.receiving import CutOff, take_over
 from pannier.sdk.retries import Backoff
+
+if TYPE_CHECKING:  # a download needs no model, so nobody waits for pydantic
+    from pydantic import BaseModel
 
 _MANAGER_HEADER = "X-BackendAI-Storage-Auth-Token"
 _LARGEST_ANSWER = 2**26
@@ -34,7 +35,7 @@ _BUFFER = 2**18
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """RFC 9110 section 9.2.2: asking twice does what asking once does."""
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound="BaseModel")
 Wait = Callable[[ClientError, float, int], None]
 """Told of a failed try, of the seconds until the next, and of the number of failures in a row."""
 
@@ -93,6 +94,8 @@ class Answer:
         Raises:
             Unexpected: It is none.
         """
+        from pydantic import ValidationError
+
         document = self.json()
         try:
             return model.model_validate(document)
@@ -231,7 +234,7 @@ class Transport:
         """
         sent = dict(headers or {})
         if body is not None:
-            data = dumps(body) if isinstance(body, BaseModel) else json.dumps(body).encode("ascii")
+            data = json.dumps(body).encode("ascii") if isinstance(body, Mapping) else _written(body)
             sent.setdefault("Content-Type", "application/json")
         may_repeat = method in _REPEATABLE if repeatable is None else repeatable
         failures = 0
@@ -313,6 +316,12 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def _written(body: BaseModel) -> bytes:
+    from pannier.dto.json import dumps
+
+    return dumps(body)
 
 
 def _proxy(url: URL) -> str | None:

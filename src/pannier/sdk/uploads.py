@@ -7,20 +7,22 @@ import posixpath
 import ssl
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from yarl import URL
 
 from pannier.sdk.blocking import Blocking, Face
 from pannier.sdk.contents import LocalFileChanged, LocalFileUnreadable
 from pannier.sdk.journals import Journal
-from pannier.sdk.manager_uploads import ConflictName
 from pannier.sdk.problems import Busy, ClientError, Conflict, Declined, Forbidden, LinkOver
 from pannier.sdk.progress import Progress, ignore
 from pannier.sdk.retries import Backoff
-from pannier.sdk.sending import Sending, Told
+from pannier.sdk.sending import Sending, Told, is_final
 from pannier.sdk.sources import Source
 from pannier.sdk.transport import Transport
+
+if TYPE_CHECKING:
+    from pannier.sdk.manager_uploads import ConflictName
 
 _NO_ROOM = 507
 
@@ -58,11 +60,13 @@ class Uploaded:
         arrived: Those that are there, those of earlier runs included.
         skipped: Those whose name was taken, where nothing is to be replaced.
         failed: Those that could not be sent, each with the reason.
+        empty: Directories without anything in them: no file makes them, nor can the token of an upload.
     """
 
     arrived: list[Arrived] = field(default_factory=list)
     skipped: list[Source] = field(default_factory=list)
     failed: list[tuple[Source, ClientError]] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -93,6 +97,7 @@ class Upload:
     journal: Journal | None = None
     progress: UploadCallback = ignore
     _at: dict[str, int] = field(default_factory=dict, init=False)
+    _begun: dict[str, str] = field(default_factory=dict, init=False)
     _done: int = field(default=0, init=False)
     _total: int = field(default=0, init=False)
     _files: int = field(default=0, init=False)
@@ -151,6 +156,8 @@ class Upload:
             except Declined as error:
                 if error.status == _NO_ROOM or isinstance(error, Busy | Forbidden | LinkOver):
                     raise
+                if is_final(error):
+                    await self._give_up(source, sending)
                 self._leave(source, error)
             else:
                 if self.journal is not None:
@@ -160,14 +167,22 @@ class Upload:
 
     async def _send(self, source: Source, sending: Sending) -> str:
         def begun(url: str) -> None:
+            self._begun[source.name] = url
             if self.journal is not None:
                 self.journal.begin(source, url)
 
         earlier = None if self.journal is None else self.journal.url(source)
+        if earlier is not None:
+            self._begun[source.name] = earlier
         told = Told(lambda offset: self._reach(source, offset), begun, self._note)
         name = await sending.send(source, told, earlier)
         self._reach(source, source.size)
         return name
+
+    async def _give_up(self, source: Source, sending: Sending) -> None:
+        """Have nothing stay at the server of a file that it does not take."""
+        if (url := self._begun.pop(source.name, None)) is not None:
+            await sending.give_up(url)
 
     def _reach(self, source: Source, offset: int) -> None:
         self._done += offset - self._at.get(source.name, 0)

@@ -30,6 +30,7 @@ from pannier.services.passwords import Doors, digest, matches
 from pannier.services.places import Places
 from pannier.services.planning import Plans
 from pannier.services.sessions import Sessions
+from pannier.services.standings import failure_of
 from pannier.services.surveys import plan_for_a_second
 from pannier.state.links import Link, SqliteLinks
 from pannier.state.sessions import NewSession, Session, key_of
@@ -240,6 +241,7 @@ class Links:
         stored = shape if format.encoding is None else None
         found = await self._sessions.standing([key(link)])
         delivered = found[0].account.deliveries if found else 0
+        broken = found[0].broken if found else None
         return self.locked(link, address).model_copy(
             update={
                 "password": link.password is not None,
@@ -253,6 +255,7 @@ class Links:
                 "deliveries": link.deliveries,
                 "deliveries_left": None if link.deliveries is None else max(0, link.deliveries - delivered),
                 "left_out": len(order.selection.except_),
+                "failure": None if broken is None else failure_of(broken),
                 "contents": _contents(plan, number),
             }
         )

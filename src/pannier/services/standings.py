@@ -39,7 +39,7 @@ def told(session: Session, now: float, *, tried: bool | None = None) -> SessionR
             total=account.total,
             ranges=tuple((window.start, window.stop) for window in account.coverage.windows),
         ),
-        failure=None if session.broken is None else _failure(session.broken),
+        failure=None if session.broken is None else failure_of(session.broken),
         resumable=_resumable(session, now, tried),
         completed_at=_moment(session.completed),
         spent_at=_moment(session.spent),
@@ -95,7 +95,8 @@ def _last(session: Session) -> float:
     return end if session.spent is None else min(end, session.spent + RESUMES)
 
 
-def _failure(broken: Broken) -> Failure:
+def failure_of(broken: Broken) -> Failure:
+    """Return what is told of a stream that was broken off."""
     entry = None if broken.entry is None else to_text(broken.entry)
     return Failure(
         entry=entry, cause=broken.cause, detail=broken.detail, offset=broken.offset, at=instant(int(broken.at))
