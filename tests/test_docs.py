@@ -49,3 +49,20 @@ def test_no_module_outgrows_a_reader() -> None:
     """About 400 lines is where a module asks to be split."""
     sizes = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "src").rglob("*.py")}
     assert {str(path.relative_to(ROOT)): size for path, size in sizes.items() if size > 420} == {}
+
+
+def test_every_exception_from_a_security_rule_says_why() -> None:
+    """In its line, behind a dash; of whole folders in pyproject.toml, behind the line or in the one that shares it."""
+    silent = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in ("src", "tests", "bench", "examples", "docs", "deploy")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "node_modules" not in path.parts
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(r"# (ruff: )?noqa:[A-Z0-9, ]*\bS\d", line) and not re.search(r"noqa:[A-Z0-9, ]+- \w", line)
+    ]
+    assert silent == []
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    exceptions = [line for line in settings if re.match(r'\s+"S\d', line)]
+    assert len(exceptions) > 10
+    assert [line for line in exceptions if not re.search(r"# \S", line)] == []

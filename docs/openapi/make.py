@@ -39,7 +39,7 @@ async def main() -> None:
 
 def fetch(name: str, url: str, headers: dict[str, str]) -> None:
     request = urllib.request.Request(f"{url}/openapi.json", headers=headers)  # noqa: S310 - of the server above
-    with urllib.request.urlopen(request) as answer:  # noqa: S310
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
         (HERE / f"{name}.json").write_bytes(answer.read())
 
 

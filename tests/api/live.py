@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,13 @@ def gist(answer: Answer) -> str:
     if answer.status == 304:
         return "304"
     return f"{answer.status} {answer.json['type'].rpartition(':')[2]}"
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what a thread or another task brings about."""
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - a thread sets no asyncio.Event
+            await asyncio.sleep(0.01)
 
 
 @dataclass

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from pannier.dto.ids import FolderId
 from pannier.volumes.base import Batch, Folder, Found, Listing, Source, WholeReader
 from pannier.volumes.memory import MemoryVolume
 from pannier.volumes.whole import OpeningReader
-from tests.api.live import FOLDER, MINT, PLAN, Live, live
+from tests.api.live import FOLDER, MINT, PLAN, Live, live, until
 
 ALIAS = "/folder/file/download-archive"
 
@@ -42,13 +42,6 @@ def claims(token: str) -> dict[str, Any]:
 def fill(it: Live) -> None:
     for name in ("a.txt", "b/c.txt", "b/d.tmp"):
         it.write(name, name.encode())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what a thread of the server brings about."""
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 - a thread sets no asyncio.Event
-            await asyncio.sleep(0.01)
 
 
 class GatedFolder:

@@ -15,7 +15,7 @@ import pytest
 
 from pannier.dto.paths import to_text
 from tests.api.disk import Disk, disk
-from tests.api.live import FOLDER, Answer, live
+from tests.api.live import FOLDER, Answer, live, until
 
 UNDECODABLE = os.fsdecode(b"caf\xe9")
 KOREAN = "한글 폴더"
@@ -331,8 +331,7 @@ async def test_a_thousand_requests_over_one_folder_lose_nothing_and_leave_nothin
     kept = {f"r{number:03}" for number in range(220)} | {f"m{number:03}" for number in range(0, 220, 2)}
     assert {path.name for path in folder.root.iterdir()} == kept
     await folder.it.session.close()
-    await asyncio.sleep(0.1)
-    assert len(os.listdir("/proc/self/fd")) <= before + 5
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before + 5)
 
 
 async def test_of_those_who_make_the_same_directory_exactly_one_does(folder: Disk) -> None:

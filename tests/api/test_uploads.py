@@ -19,7 +19,7 @@ import jwt
 import pytest
 
 from tests.api.disk import Disk, disk
-from tests.api.live import FOLDER, KEY, Answer
+from tests.api.live import FOLDER, KEY, Answer, until
 
 MIB = 1024 * 1024
 CORS = "Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset, Content-Type"
@@ -201,7 +201,7 @@ async def test_what_a_cut_request_brought_stays(folder: Disk) -> None:
 
     async def cut() -> AsyncIterator[bytes]:
         yield content[: 5 * MIB]
-        await asyncio.sleep(0.3)
+        await until(lambda: any(path.stat().st_size for path in (folder.root / ".upload").rglob("*") if path.is_file()))
         gone.set()
         raise RuntimeError("the client dies")
 
@@ -232,7 +232,8 @@ async def test_one_writes_at_a_time(folder: Disk) -> None:
 
     writing = asyncio.create_task(patch(folder, token, 0, slowly()))
     await begun.wait()
-    await asyncio.sleep(0.1)
+    while (await head(folder, token)).status != 409:  # noqa: ASYNC110 - the server tells by its answers
+        await asyncio.sleep(0.01)
     assert kind(await patch(folder, token, 0, b"x" * 10)) == (409, "tus-lease-held")
     assert (await head(folder, token)).status == 409
     go_on.set()

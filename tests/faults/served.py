@@ -91,12 +91,23 @@ class Served:
         self.sessions[url] = minted["session"]
         return url
 
+    def session(self, url: str) -> Answer:
+        """Ask the manager's side for a link's session."""
+        answer = self.proxy.manage(f"/sessions/{self.sessions[url]}", method="GET")
+        return Answer(answer.status, answer.headers, answer.body)
+
     def told(self, url: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait until what is told of a link's session is so: what happened last is written about once a second."""
         deadline = time.monotonic() + LIMIT
         while not condition(told := self.proxy.manage(f"/sessions/{self.sessions[url]}", method="GET").document):
             assert time.monotonic() < deadline, told
             time.sleep(0.02)
+        return told
+
+    def told_well(self, url: str, state: str) -> dict[str, Any]:
+        """Wait until a link's session is in this state; that nothing has failed is part of it."""
+        told = self.told(url, lambda told: told["state"] == state)
+        assert told["failure"] is None, told
         return told
 
     def upload(self, relpath: str, size: int) -> str:

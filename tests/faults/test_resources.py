@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -15,7 +16,7 @@ import pytest
 from tests.e2e import trees
 from tests.e2e.proxying import FOLDER, FOLDER_PATH
 from tests.e2e.wire import Wire
-from tests.faults.served import Served, served
+from tests.faults.served import Answer, Served, served
 from tests.faults.test_state import fill, small_disk
 
 MIB = 1024 * 1024
@@ -59,7 +60,9 @@ def test_an_upload_that_fits_in_part_counts_only_what_is_durable(full: Served) -
     offset = full.offset(url)
     assert 0 <= offset < 4 * MIB
     assert not (full.folder / "new").exists()
-    assert full.ask(full.archive()).status == 200, "what is there can be read"
+    archive = full.archive()
+    assert full.ask(archive).status == 200, "what is there can be read"
+    full.told_well(archive, "complete")
     assert full.ask(url.replace("/upload?", "/uploads?"), "DELETE", Tus_Resumable="1.0.0").status == 204
     assert not (full.folder / ".upload").exists()
     assert full.patch(full.upload("small", 100), 0, b"x" * 100).status == 204
@@ -93,19 +96,34 @@ def without_descriptors(it: Served, left: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def session_tells(it: Served, link: str, answer: Answer) -> None:
+    """What came to its end, broke off, or has not begun stands in the session, with the reason."""
+    if answer.broken and answer.status:
+        failure = it.told(link, lambda told: told["state"] == "failed")["failure"]
+        assert failure["cause"] == "source-unreadable", failure
+        assert os.strerror(errno.EMFILE) in failure["detail"], failure
+        assert failure["offset"] >= len(answer.body)
+    elif answer.status == 200:
+        it.told_well(link, "complete")
+    else:
+        told = it.told(link, lambda told: True)
+        assert (told["state"], told["failure"]) == ("new", None), told
+
+
 def test_without_descriptors_it_refuses_or_breaks_off_and_serves_again_with_them(tmp_path: Path) -> None:
     with served(tmp_path) as it:
         whole = it.ask(it.archive())
         assert whole.status == 200
         token = json.loads(it.at("download", relpath="large.bin").body)["token"]
         single = f"{it.proxy.said('client')}/download?token={token}"
-        archive = it.archive()
+        archives = [it.archive() for _ in range(7)]
         descriptors = it.descriptors()
         seen: set[tuple[int, str]] = set()
-        for left in range(1, 8):  # its client's connection takes one
+        for left, archive in enumerate(archives, 1):  # its client's connection takes one
             with without_descriptors(it, left):
+                first = it.ask(archive)
                 for answer in (
-                    it.ask(archive),
+                    first,
                     it.ask(single),
                     it.at("list", relpath="."),
                     it.at("mkdir", relpath="new", exist_ok=True),
@@ -123,9 +141,12 @@ def test_without_descriptors_it_refuses_or_breaks_off_and_serves_again_with_them
                     seen.add((answer.status, kind))
                     if answer.status == 200 and not answer.broken and answer.headers["content-type"].endswith("zip"):
                         assert trees.contents(answer.body).keys() >= {"large.bin", "small.txt"}
+            session_tells(it, archive, first)
         assert (500, "source-unreadable") in seen, seen
         assert (200, "") in seen, seen
-        assert it.ask(archive).status == 200
+        for archive in archives:
+            assert it.ask(archive).status == 200
+            it.told_well(archive, "complete")
         assert it.ask(single).status == 200
         assert it.at("list", relpath=".").status == 200
         it.rests(descriptors)

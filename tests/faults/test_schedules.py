@@ -19,8 +19,10 @@ from tests.faults.trials import ASKED, CHANGES, SIZES, Outcome, Trials, by_chanc
 async def judged(
     trials: Trials, asked: str, faults: list[Fault], log: pytest.CaptureFixture[str]
 ) -> tuple[Outcome, str]:
+    """Run it; what its session tells afterwards has to agree with what its client saw."""
     log.readouterr()
     outcome = await trials.run(asked, faults)
+    assert await trials.session_contradicts(outcome, part=", " in asked) == ""
     return outcome, log.readouterr().out
 
 

@@ -70,6 +70,8 @@ def what_does_without(it: Served, begun: str, etag: str) -> dict[str, Callable[[
 def test_while_it_is_locked_what_has_to_be_remembered_waits_its_turn_and_is_refused(server: Served) -> None:
     begun = server.archive()
     etag = server.ask(begun).headers["etag"]
+    before = server.told_well(begun, "complete")["delivered"]["total"]
+    untouched = server.archive()
     needing, others = what_needs_it(server, begun, etag), what_does_without(server, begun, etag)
     descriptors, log = server.descriptors(), len(server.proxy.err)
     with locked(server.proxy.home / STATE):
@@ -79,13 +81,19 @@ def test_while_it_is_locked_what_has_to_be_remembered_waits_its_turn_and_is_refu
             assert told(answer) == UNAVAILABLE, name
             assert int(answer.headers["retry-after"]) > 0
             assert "database is locked" in answer.body.decode(), answer.body
+        refused = server.ask(untouched)
+        assert told(refused) == UNAVAILABLE
         for name, ask in others.items():
             assert ask().status in (200, 206), name
         assert server.proxy.manage("/readyz", method="GET").status == 503
+        assert server.session(untouched).status == 200, "nothing is to be written, so it can be told"
     for name, ask in needing.items():
         answer = ask()
         assert answer.status in (200, 202, 206), (name, answer.body[:300])
     assert server.proxy.manage("/readyz", method="GET").status == 200
+    # what was delivered meanwhile is told once it could be written; what was refused has delivered nothing
+    assert server.told(begun, lambda told: told["delivered"]["total"] > 2 * before)["failure"] is None
+    assert server.told_well(untouched, "new")["delivered"]["total"] == 0
     server.rests(descriptors)
     assert "Traceback" not in server.log_since(log)
 
@@ -128,8 +136,12 @@ def test_while_its_disk_is_full_what_has_to_be_remembered_is_refused(tmp_path: P
         for name, ask in others.items():
             assert ask().status in (200, 206), name
         filler.unlink()
-        assert in_order(server, server.ask(server.archive()))
+        again = server.archive()
+        assert in_order(server, server.ask(again))
         assert server.at("delete-async", relpaths=["nothing"]).status == 202
+        server.told_well(again, "complete")
+        # what was delivered while it could not be written is told now
+        assert server.told(begun, lambda told: told["delivered"]["total"] > told["length"])["failure"] is None
 
 
 def what_needs_it_but(it: Served, begun: str, etag: str) -> dict[str, Callable[[], Answer]]:
@@ -168,10 +180,23 @@ def test_one_that_is_broken_is_put_aside_and_a_new_one_is_begun(server: Served, 
         assert in_order(server, server.ask(server.archive()))
         return
     assert told(answers[-1]) == (409, "resume-unverified"), "that it is not known any more is no reason to guess"
-    assert server.ask(begun, Range="bytes=5-", If_Range=etag).status == 206
-    assert in_order(server, server.ask(server.archive()))
+    knows_what_it_can(server, begun, etag)
     assert list(state.parent.glob("state.db.corrupt-*"))
     assert "was moved to" in server.proxy.err
+
+
+def knows_what_it_can(it: Served, begun: str, etag: str) -> None:
+    """A link whose session was lost goes on with its ETag, and tells what came since; another one is as ever."""
+    part = it.ask(begun, Range="bytes=5-", If_Range=etag)
+    assert part.status == 206
+    told = it.told(begun, lambda told: told["delivered"]["total"] >= len(part.body))
+    assert (told["etag"], told["failure"]) == (etag, None), told
+    # all of it, where what came before had not been written yet, and so was not lost
+    whole = len(part.body) + 5
+    assert (told["state"], told["delivered"]["ranges"]) in (("active", [[5, whole]]), ("complete", [[0, whole]])), told
+    another = it.archive()
+    assert in_order(it, it.ask(another))
+    it.told_well(another, "complete")
 
 
 @pytest.mark.parametrize("what", ["the file", "the directory"])
@@ -186,8 +211,7 @@ def test_one_that_is_gone_is_begun_anew(server: Served, what: str) -> None:
         shutil.rmtree(state.parent)
     descriptors = server.descriptors()
     assert told(server.ask(begun, Range="bytes=5-")) == (409, "resume-unverified")
-    assert server.ask(begun, Range="bytes=5-", If_Range=etag).status == 206
-    assert in_order(server, server.ask(server.archive()))
+    knows_what_it_can(server, begun, etag)
     task = json.loads(server.at("delete-async", relpaths=["nothing"]).body)["bgtask_id"]
     assert server.wait_for_task(task, lambda told: bool(told["ended_at"]))["state"] == "done"
     assert state.exists()
@@ -206,5 +230,6 @@ def test_one_whose_directory_cannot_be_made_again_refuses_until_it_can(server: S
         assert str(directory) not in answer.body.decode()
     assert server.ask(begun, Range="bytes=5-", If_Range=etag).status == 206
     assert server.at("list", relpath=".").status == 200
+    assert told(server.session(begun)) == UNAVAILABLE
     directory.unlink()
-    assert in_order(server, server.ask(server.archive()))
+    knows_what_it_can(server, begun, etag)

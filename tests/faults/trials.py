@@ -6,10 +6,12 @@ import asyncio
 import errno
 import gzip
 import io
+import json
 import os
 import random
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +23,7 @@ import aiohttp
 
 from pannier import metrics
 from pannier.volumes.posix import SingleFolderVolume
-from tests.api.live import FOLDER, Live, live
+from tests.api.live import FOLDER, MINT, SECRET, Live, live
 from tests.e2e import trees
 from tests.faults.faulty import OPERATIONS, SHORT, Fault, FaultyVolume, Schedule
 
@@ -142,6 +144,8 @@ class Outcome:
     cause: str = ""
     """Of a broken one: as the metrics count it."""
     why: str = ""
+    came: int = 0
+    """Bytes of its body."""
 
     @property
     def is_sound(self) -> bool:
@@ -167,6 +171,8 @@ class Trials:
         self._asked = 0
         self.met: list[Fault] = []
         """What the last download met."""
+        self._session = ""
+        """Of the link that was spent last; single files have none."""
 
     async def run(self, asked: str, faults: Sequence[Fault]) -> Outcome:
         """Prepare, have things go wrong, ask, and judge."""
@@ -177,13 +183,16 @@ class Trials:
             name = "f.bin"
             body = {"volume": "m", "vfid": str(FOLDER), "relpath": name}
             token = (await self.it.manage("/folder/file/download", body)).json["token"]
+            self._session = ""
             url = f"{self.it.listening.client_url}/download?token={token}"
         else:
             how, _, packed = what.partition("+")
             options: dict[str, Any] = {"compression": packed} if packed else {}
             self._asked += 1  # a selection of its own: a plan that is taken for fresh is of this trial
-            token = await self.it.mint(format=how, exclude=[f"nothing-{self._asked}"], **options)
-            url = self.it.url(token)
+            order = self.it.order(format=how, exclude=[f"nothing-{self._asked}"], **options)
+            minted = (await self.it.manage(MINT, order)).json
+            self._session = minted["session"]
+            url = self.it.url(minted["token"])
         headers, whole = {}, b""
         if part:
             async with self.it.session.get(url) as response:
@@ -196,17 +205,54 @@ class Trials:
         async with asyncio.timeout(HANGS):
             return await self._ask(url, headers, what, whole, before)
 
+    async def session_contradicts(self, outcome: Outcome, *, part: bool) -> str:
+        """Say what is wrong with what the manager is told of the link that was spent last; empty if nothing is.
+
+        Args:
+            outcome: What became of the download.
+            part: Whether only a part was asked for, after all of it had come.
+        """
+        if not self._session:
+            return ""
+        url = f"{self.it.listening.manager_url}/sessions/{self._session}"
+        deadline = time.monotonic() + HANGS
+        while True:  # a stream is accounted for when its last byte is acknowledged, which its client does not wait for
+            told = (await self.it.ask("GET", url, X_BackendAI_Storage_Auth_Token=SECRET)).json
+            if self._agrees(told, outcome, part=part):
+                return ""
+            if time.monotonic() > deadline:
+                return f"{outcome}: {told}"
+            await asyncio.sleep(0.01)
+
+    def _agrees(self, told: dict[str, Any], outcome: Outcome, *, part: bool) -> bool:
+        failure, state = told["failure"], told["state"]
+        if outcome.kind == "right":
+            return failure is None and state == "complete"
+        if outcome.kind == "refused":
+            return failure is None and state in ({"complete"} if part else {"new", "active"})
+        cause = "source-unreadable" if outcome.cause == "volume_failed" else "source-changed"
+        return (
+            state == "failed"
+            and failure["cause"] == cause
+            and failure["entry"] in SIZES
+            and bool(failure["detail"])
+            and str(self.yard.root) not in failure["detail"]
+            and failure["offset"] >= outcome.came
+            and (told["length"] is None or failure["offset"] < told["length"])
+        )
+
     async def _ask(
         self, url: str, headers: dict[str, str], what: str, whole: bytes, before: dict[str, float]
     ) -> Outcome:
-        status = 0
+        status, body = 0, b""
         try:
             async with self.it.session.get(url, headers=headers) as response:
                 status = response.status
-                body = await response.read()
+                async for piece in response.content.iter_any():
+                    body += piece
         except aiohttp.ClientError as error:
             counted = {cause for cause, count in aborts().items() if count > before.get(cause, 0.0)}
-            return Outcome("broken", status, cause=" ".join(sorted(counted)), why=type(error).__name__)
+            return Outcome("broken", status, cause=" ".join(sorted(counted)), why=type(error).__name__, came=len(body))
         finally:
             self.met = self.volume.schedule.met
             self.volume.schedule.arm()
@@ -217,7 +263,7 @@ class Trials:
         if status == 200:
             why = self._wrong_with(what, body)
             return Outcome("wrong" if why else "right", status, why=why)
-        problem = str((await response.json(content_type=None))["type"]).rpartition("/")[2].rpartition(":")[2]
+        problem = str(json.loads(body)["type"]).rpartition("/")[2].rpartition(":")[2]
         return Outcome("refused", status, problem=problem)
 
     def _wrong_with(self, what: str, body: bytes) -> str:

@@ -49,7 +49,7 @@ def test_examples_run(
         place = manager.uploads.create(Folder(folder["volume"], folder["folder_id"]), "sent")
     given = {"url": server.url(), "revoked": revoked, "place": place, "manager_url": told["manager_url"]}
     given |= {"secret": told["manager_secret"], "volume": folder["volume"], "folder_id": folder["folder_id"]}
-    exec(f"from pannier.sdk import Client\n{example}", given)  # noqa: S102
+    exec(f"from pannier.sdk import Client\n{example}", given)  # noqa: S102 - our own page
     said = capsys.readouterr().out
     expected = {
         "trip.zip": "every CRC-32 agrees",

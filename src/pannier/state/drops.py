@@ -67,7 +67,8 @@ class SqliteDrops:
 
     async def keep(self, drop: Drop) -> Drop:
         """Keep a new request, and return it with its number."""
-        statement = f"INSERT INTO drops ({_COLUMNS}) VALUES (NULL{', ?' * (len(fields(Drop)) - 1)})"  # noqa: S608
+        marks = ", ?" * (len(fields(Drop)) - 1)
+        statement = f"INSERT INTO drops ({_COLUMNS}) VALUES (NULL{marks})"  # noqa: S608 - no value in it
         values = astuple(drop)[1:]
         number = await self._ask(lambda connection: connection.execute(statement, values).lastrowid, writes=True)
         return replace(drop, number=number or 0)
@@ -78,7 +79,7 @@ class SqliteDrops:
 
     async def listed(self, most: int) -> list[Drop]:
         """Return the requests that were not removed, the newest first."""
-        statement = f"SELECT {_COLUMNS} FROM drops WHERE removed IS NULL ORDER BY number DESC LIMIT ?"  # noqa: S608
+        statement = f"SELECT {_COLUMNS} FROM drops WHERE removed IS NULL ORDER BY number DESC LIMIT ?"  # noqa: S608 - as above
         rows = await self._ask(lambda connection: connection.execute(statement, (most,)).fetchall(), writes=False)
         return [_drop(row) for row in rows]
 
@@ -150,7 +151,7 @@ def collect(connection: sqlite3.Connection, before: int) -> None:
     old = "SELECT number FROM drops WHERE expires < ? LIMIT ?"
     limits = (before - _KEPT, _MOST_COLLECTED)
     connection.execute(f"DELETE FROM drop_files WHERE number IN ({old})", limits)  # noqa: S608 - no value in it
-    connection.execute(f"DELETE FROM drops WHERE number IN ({old})", limits)  # noqa: S608
+    connection.execute(f"DELETE FROM drops WHERE number IN ({old})", limits)  # noqa: S608 - as above
 
 
 def _room(connection: sqlite3.Connection, number: int) -> Room:
@@ -163,7 +164,7 @@ def _room(connection: sqlite3.Connection, number: int) -> Room:
 
 
 def _find(connection: sqlite3.Connection, code: str) -> Drop | None:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM drops WHERE code = ?", (code,)).fetchone()  # noqa: S608
+    row = connection.execute(f"SELECT {_COLUMNS} FROM drops WHERE code = ?", (code,)).fetchone()  # noqa: S608 - constants
     return None if row is None else _drop(row)
 
 

@@ -286,7 +286,7 @@ def _insert(connection: sqlite3.Connection, new: NewSession, now: float, revoked
 
 
 def _find(connection: sqlite3.Connection, key: bytes) -> Session | None:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM {_FROM} WHERE key = ?", (key,)).fetchone()  # noqa: S608
+    row = connection.execute(f"SELECT {_COLUMNS} FROM {_FROM} WHERE key = ?", (key,)).fetchone()  # noqa: S608 - constants
     return None if row is None else _session(row)
 
 
