@@ -21,6 +21,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from pannier.coverage import Coverage
 from pannier.window import Window
 from tests.api.live import FOLDER, MINT, SECRET, Answer, Live, gist, live
+from tests.examples import examples
 
 CONTENT = bytes(range(256)) * 5
 POINTS = st.sampled_from([0, 1, 100, 640, 1_000, 1_250])
@@ -214,5 +215,5 @@ class Links(RuleBasedStateMachine):
 TestLinks = Links.TestCase
 # without shrinking: each step asks real servers
 TestLinks.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, phases=[Phase.reuse, Phase.generate]
+    max_examples=examples(12), stateful_step_count=25, deadline=None, phases=[Phase.reuse, Phase.generate]
 )

@@ -15,6 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.api.live import FOLDER, Answer, Live, gist, live
+from tests.examples import examples
 
 CHANCE = random.Random(12)
 OLD = 1_600_000_000
@@ -261,7 +262,7 @@ async def play(events: list[tuple[object, ...]], fresh: int, state: Path) -> Non
 
 
 # without shrinking: an example takes a tenth of a second or more, and the events of a failure are few enough to read
-@settings(max_examples=60, deadline=None, phases=[Phase.reuse, Phase.generate])
+@settings(max_examples=examples(60), deadline=None, phases=[Phase.reuse, Phase.generate])
 @given(EVENTS, st.sampled_from([0, 60]))
 def test_no_order_of_requests_and_changes_gives_a_client_of_one_link_a_mix(
     events: list[tuple[object, ...]], fresh: int

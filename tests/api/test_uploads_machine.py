@@ -23,6 +23,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from tests.api.disk import Disk, disk
 from tests.api.live import Answer
+from tests.examples import examples
 
 PATHS = st.sampled_from(["f", "g.bin", "d/h"])
 SIZES = st.sampled_from([1, 10, 1_000])
@@ -278,5 +279,5 @@ class Uploading(RuleBasedStateMachine):
 TestUploading = Uploading.TestCase
 # without shrinking: each step asks a real server
 TestUploading.settings = settings(
-    max_examples=10, stateful_step_count=25, deadline=None, phases=[Phase.reuse, Phase.generate]
+    max_examples=examples(10), stateful_step_count=25, deadline=None, phases=[Phase.reuse, Phase.generate]
 )

@@ -13,9 +13,11 @@ from pannier.archive.entries import Entry, Kind
 from pannier.archive.layout import Layout, render
 from pannier.archive.names import entry_names
 from pannier.window import Window
+from tests.examples import examples
 
-PURE = settings(max_examples=100, deadline=None)
-FEWER = settings(PURE, max_examples=40, suppress_health_check=[HealthCheck.data_too_large])
+PURE = settings()
+"""As many examples as the run asks for (``tests/conftest.py``)."""
+FEWER = settings(PURE, max_examples=examples(40), suppress_health_check=[HealthCheck.data_too_large])
 
 GIB = 1 << 30
 LATE_ABOVE = 8 * GIB

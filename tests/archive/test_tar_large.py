@@ -150,10 +150,11 @@ def test_nothing_is_read_as_nothing(reader: Reader, tmp_path: Path) -> None:
         check(reader, [], TAR, tmp_path)
 
 
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 @every_reader
-def test_ten_thousand_entries_come_out(reader: Reader, tmp_path: Path) -> None:
+def test_very_many_entries_come_out(reader: Reader, count: int, tmp_path: Path) -> None:
     things = [
-        Thing(f"{number % 100:02}/파일 {number:05}.txt", b"%d\n" % number * (number % 300)) for number in range(10_000)
+        Thing(f"{number % 100:02}/파일 {number:05}.txt", b"%d\n" % number * (number % 300)) for number in range(count)
     ]
     check(reader, things, TAR, tmp_path)
 

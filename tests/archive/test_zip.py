@@ -292,7 +292,7 @@ def test_an_archive_of_nothing_is_an_end_record() -> None:
     assert not list(layout.segments(Window(22, 22)))
 
 
-@pytest.mark.parametrize("count", [65_534, 65_535, 65_536])
+@pytest.mark.parametrize("count", [65_534, 65_535, pytest.param(65_536, marks=pytest.mark.slow)])
 def test_many_entries_need_zip64_from_65535_on(count: int) -> None:
     layout = ZipLayout([sized(number, 0) for number in range(count)], None)
     parsed = parse_bytes(Sample(layout.entries, {}).render(layout))
@@ -431,8 +431,7 @@ def test_the_records_of_any_entry_are_what_its_segments_are(vast: Vast, late_abo
 
 
 @pytest.mark.parametrize("odd", ["", "far", "zip64", "old", "link", "directory", "renamed"])
-@pytest.mark.parametrize(("start", "stop"), [(0, 4_100), (4_090, 4_100), (4_096, 9_000), (17, 17)])
-def test_a_run_of_the_directory_is_that_run_of_the_whole(odd: str, start: int, stop: int) -> None:
+def test_a_run_of_the_directory_is_that_run_of_the_whole(odd: str) -> None:
     """Long runs of plain files are made together, and one that is not must not harm its neighbours."""
     entries = [sized(number, number % 3, mtime_ns=number * 10**9) for number in range(9_000)]
     match odd:
@@ -450,7 +449,14 @@ def test_a_run_of_the_directory_is_that_run_of_the_whole(odd: str, start: int, s
             entries[4_096] = replace(entries[4_096], name="é".encode() * 20)
     layout, plain = ZipLayout(entries, None), Vast(entries)
     offset = layout.trailer_offset
-    whole = parse(lambda begin, length: plain.render(layout, Window(begin, begin + length)), layout.length)
+    directory = plain.render(layout, Window(offset, layout.length))
+
+    def read(begin: int, length: int) -> bytes:
+        if begin >= offset:
+            return directory[begin - offset : begin - offset + length]
+        return plain.render(layout, Window(begin, begin + length))
+
+    whole = parse(read, layout.length)
     assert [found.offset for found in whole.entries[4_000:4_200]] == [
         layout.entry_offset(n) for n in range(4_000, 4_200)
     ]
@@ -460,6 +466,8 @@ def test_a_run_of_the_directory_is_that_run_of_the_whole(odd: str, start: int, s
         asked.append(number)
         return Vast.crc(entries[number])
 
-    begin, end = (len(layout.trailer(range(at), lambda number: 0)) for at in (start, stop))
-    assert layout.trailer(range(start, stop), crc_of) == plain.render(layout, Window(offset + begin, offset + end))
-    assert asked == [n for n in range(start, stop) if entries[n].size and entries[n].kind is Kind.FILE]
+    for start, stop in ((0, 4_100), (4_090, 4_100), (4_096, 9_000), (17, 17)):
+        asked.clear()
+        begin, end = (len(layout.trailer(range(at), lambda number: 0)) for at in (start, stop))
+        assert layout.trailer(range(start, stop), crc_of) == plain.render(layout, Window(offset + begin, offset + end))
+        assert asked == [n for n in range(start, stop) if entries[n].size and entries[n].kind is Kind.FILE]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,10 +22,27 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(scope="module")
-def run(cache: Path) -> subprocess.CompletedProcess[str]:
-    """Run everything once, beside the peers that need no installation."""
-    return bench("--small", "--pairs", "1", "--peers", "nginx,tar", "--data", str(cache))
+@dataclass(frozen=True)
+class Run:
+    """What was run once, beside the peers that need no installation: of a kind of measurement one scenario, or all."""
+
+    scenarios: Sequence[str]
+    done: subprocess.CompletedProcess[str]
+    found: Mapping[str, results.Result]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("large-known", "small-files", "slow-clients", "held-clients"), id="some"),
+        pytest.param(tuple(SCENARIOS), id="all", marks=pytest.mark.slow),
+    ],
+)
+def run(cache: Path, request: pytest.FixtureRequest) -> Run:
+    scenarios: tuple[str, ...] = request.param
+    data = cache / str(len(scenarios))
+    done = bench(*scenarios, "--small", "--pairs", "1", "--peers", "nginx,tar", "--data", str(data))
+    return Run(scenarios, done, results.read(data / "results-small.json"))
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,11 +52,10 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_scenario_is_right(run: subprocess.CompletedProcess[str], cache: Path) -> None:
-    assert run.returncode == 0, run.stdout + run.stderr
-    found = results.read(cache / "results-small.json")
-    assert list(found) == list(SCENARIOS)
-    for name, result in found.items():
+def test_every_scenario_is_right(run: Run) -> None:
+    assert run.done.returncode == 0, run.done.stdout + run.done.stderr
+    assert list(run.found) == list(run.scenarios)
+    for name, result in run.found.items():
         assert not result.skipped, (name, result.skipped)
         assert [one.skipped for one in result.comparisons if one.skipped] == [], name
         for one in result.comparisons:
@@ -49,35 +67,34 @@ def test_every_scenario_is_right(run: subprocess.CompletedProcess[str], cache: P
             assert all(pair.ours.wire_bytes == one.ours.body_bytes for pair in one.pairs), name
 
 
-def test_peers_are_what_they_are_known_for(run: subprocess.CompletedProcess[str], cache: Path) -> None:
+def test_peers_are_what_they_are_known_for(run: Run) -> None:
     """A probe that says yes, or no, to everyone would be found here."""
-    found = results.read(cache / "results-small.json")
-    traits = {one.peer: one.theirs for result in found.values() for one in result.comparisons}
+    traits = {one.peer: one.theirs for result in run.found.values() for one in result.comparisons}
     assert traits["nginx"] is not None
     assert traits["tar"] is not None
     assert (traits["nginx"].length, traits["nginx"].ranges) == (True, True)
     assert (traits["tar"].length, traits["tar"].ranges) == (False, False)
 
 
-def test_all_slow_clients_are_served(run: subprocess.CompletedProcess[str], cache: Path) -> None:
-    seen = {one.name: one.values for one in results.read(cache / "results-small.json")["slow-clients"].observations}
+def test_all_slow_clients_are_served(run: Run) -> None:
+    seen = {one.name: one.values for one in run.found["slow-clients"].observations}
     assert seen[crowd.SERVED] == (8.0,)
 
 
-def test_all_clients_are_held(run: subprocess.CompletedProcess[str], cache: Path) -> None:
-    seen = {one.name: one.values for one in results.read(cache / "results-small.json")["held-clients"].observations}
+def test_all_clients_are_held(run: Run) -> None:
+    seen = {one.name: one.values for one in run.found["held-clients"].observations}
     assert seen[held.HELD] == (40.0,)
 
 
-def test_results_make_a_page(run: subprocess.CompletedProcess[str], cache: Path) -> None:
-    page = report.page(results.read(cache / "results-small.json"))
-    assert all(f"(`{name}`)" in page for name in SCENARIOS)
+def test_results_make_a_page(run: Run) -> None:
+    page = report.page(dict(run.found))
+    assert all(f"(`{name}`)" in page for name in run.scenarios)
     assert "| large-known | throughput, of nginx |" in page
 
 
-def test_nothing_stays_behind(run: subprocess.CompletedProcess[str], cache: Path) -> None:
+def test_nothing_stays_behind(run: Run, cache: Path) -> None:
     """No process, and no scratch folder: both would carry the cache's path."""
-    assert list(cache.glob("run-*")) == []
+    assert list(cache.glob("*/run-*")) == []
     lines = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:

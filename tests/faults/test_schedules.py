@@ -26,8 +26,20 @@ async def judged(
     return outcome, log.readouterr().out
 
 
-@pytest.mark.parametrize("direct", [True, False], ids=["descriptors", "no descriptors"])
-@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize(
+    ("asked", "direct"),
+    [
+        pytest.param(
+            asked,
+            direct,
+            id=f"{asked}-{'descriptors' if direct else 'no descriptors'}",
+            # the readers beneath are the same for the whole and for a part
+            marks=[] if direct or ", " not in asked else [pytest.mark.slow],
+        )
+        for asked in ASKED
+        for direct in (True, False)
+    ],
+)
 async def test_a_failing_operation_is_told_or_seen(
     asked: str, direct: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,7 +97,7 @@ async def test_reads_that_give_less_than_there_is_change_nothing(asked: str, tmp
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["plan taken for fresh", "plan looked at"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 async def test_random_schedules_end_in_nothing_wrong(
     seed: int, fresh: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from pannier.protocol.conditions import Conditions, NotPinned, Pin, PinnedTo, Unpinnable, Validator, http_date
 from pannier.protocol.ranges import BEYOND, FromTo, RangeSpec, Suffix, format_range
+from tests.examples import examples
 
-PURE = settings(max_examples=300, deadline=None)
+PURE = settings(max_examples=examples(300), deadline=None)
 
 TAGS = ('"now"', '"old"', '"other"')
 DATES = st.integers(-(10**11), 10**12)

@@ -26,6 +26,7 @@ from pannier.services.quotas import Quotas
 from pannier.streams.workers import Workers
 from pannier.volumes.posix import SingleFolderVolume
 from tests.api.live import FOLDER
+from tests.examples import examples
 
 NAMES = ("a", "b", "c", "한")
 Tree = dict[str, Any]
@@ -189,4 +190,4 @@ def read(directory: Path) -> Tree:
 
 
 TestFolder = Folder.TestCase
-TestFolder.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestFolder.settings = settings(max_examples=examples(25), stateful_step_count=25, deadline=None)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from pannier.services.globs import BadGlob, Globs, parse
+from tests.examples import examples
 
 DIRECTORIES = ("a", "a/b", "b", "a/b/a", "ab", "ab/a", "a.b", "1")
 NAMES = ("a", "b", "ab", "a.b", "-", "]", "A", "x y", "1", "\\", "!", "#a", "a*")
@@ -88,7 +89,7 @@ def left_out(patterns: list[str]) -> set[str]:
     return found
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(patterns=st.lists(lines, min_size=1, max_size=3))
 @example(patterns=["a/**", "!a/b"])
 @example(patterns=["*", "!a", "!a/*.b"])

@@ -1,6 +1,5 @@
 """What all tests of volumes share."""
 
-import gc
 import os
 from collections.abc import Iterator
 
@@ -16,16 +15,3 @@ def ordinary_umask() -> Iterator[None]:
     before = os.umask(0o022)
     yield
     os.umask(before)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def old_objects_at_rest() -> Iterator[None]:
-    """Keep what earlier tests of this process left out of collections.
-
-    ``no_descriptor_kept`` collects garbage, in some tests hundreds of times: among the objects of thousands of tests
-    that came before, each time takes a second.
-    """
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
