@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import urllib.request
+import uuid
 from pathlib import Path
 
 from pannier import logs
 from pannier.config import load
-from pannier.server import Server
+from pannier.desk.door import Served
+from pannier.dto.ids import FolderId
+from pannier.server import DeskSettings, Server
 from pannier.volumes.memory import MemoryVolume
 
 HERE = Path(__file__).parent
@@ -17,6 +20,7 @@ HERE = Path(__file__).parent
 
 async def main() -> None:
     free = {"host": "127.0.0.1", "port": 0}
+    desk = DeskSettings([Served("trip", "m", FolderId(None, uuid.UUID(int=7)))])
     with tempfile.TemporaryDirectory() as state:
         settings = load(
             None,
@@ -27,14 +31,16 @@ async def main() -> None:
             },
             state={"path": Path(state)},
         )
-        server = Server(settings, {"m": MemoryVolume("m")})
-        listening = await server.start()
-        try:
-            await asyncio.to_thread(fetch, "client", listening.client_url, {})
-            secret = {"X-BackendAI-Storage-Auth-Token": "x" * 32}
-            await asyncio.to_thread(fetch, "manager", listening.manager_url, secret)
-        finally:
-            await server.stop()
+        for name, front in (("client", None), ("desk", desk)):
+            server = Server(settings, {"m": MemoryVolume("m")}, desk=front)
+            listening = await server.start()
+            try:
+                await asyncio.to_thread(fetch, name, listening.client_url, {})
+                if front is None:
+                    secret = {"X-BackendAI-Storage-Auth-Token": "x" * 32}
+                    await asyncio.to_thread(fetch, "manager", listening.manager_url, secret)
+            finally:
+                await server.stop()
 
 
 def fetch(name: str, url: str, headers: dict[str, str]) -> None:

@@ -301,7 +301,7 @@ class Server:
                 client_archives,
                 client_members,
                 ClientSessions(archives, sessions),
-                ClientDownloads(downloads, archives, client_streams),
+                ClientDownloads(downloads, archives, sessions, client_streams),
                 ClientUploads(uploads),
                 ClientCreations(uploads),
             ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.cli.commands import Server
+from tests.desk.narrow import Narrow
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -46,17 +47,20 @@ def free_port() -> int:
 class Place:
     """A served folder ``trip`` and people before it; a server can be ended and begun again at the same address."""
 
-    def __init__(self, home: Path, browser: Browser, *arguments: str) -> None:
-        self.home, self.browser, self.arguments = home, browser, arguments
+    def __init__(
+        self, home: Path, browser: Browser, *arguments: str, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.home, self.browser, self.arguments, self.settings = home, browser, arguments, settings
         self.root = home / "trip"
         self.root.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.server: Server | None = None
+        self.narrow: Narrow | None = None
         self.faults: list[str] = []
         self.forgiving = False  # of what the browser forbids a tool of the test
         self._contexts: list[BrowserContext] = []
-        self._cookies: list[Any] = []  # of one sign-in, which all people share
+        self.cookies: list[Any] = []  # of one sign-in, which all people share
 
     def write(self, path: str, data: bytes = b"content\n") -> Path:
         where = self.root / path
@@ -66,8 +70,14 @@ class Place:
 
     def start(self) -> None:
         """Begin to serve; a second start goes on with the same state and port."""
-        self.server = Server(self.home, self.root, "--port", str(self.port), *self.arguments)
+        self.server = Server(self.home, self.root, "--port", str(self.port), *self.arguments, settings=self.settings)
         self.server.wait_said("sign in")
+
+    def slow(self, rate: int) -> Narrow:
+        """From now on people come over a line on which downloads have so many bytes per second."""
+        self.narrow = Narrow(self.port, rate)
+        self.base = self.narrow.base
+        return self.narrow
 
     def kill(self) -> None:
         """End the server as ``kill -9`` does."""
@@ -94,19 +104,23 @@ class Place:
 
     def person(self, size: tuple[int, int] = DESKTOP, path: str = "", **options: Any) -> Page:
         """A browser that is signed in and stands in a directory of the folder."""
-        assert self.server is not None
         page = self.stranger(size, **options)
-        if not self._cookies:
-            found = _KEY.search(self.server.out)
-            assert found is not None, self.server.out
-            page.goto(found[1])
-            page.locator("main button.primary").first.click()
-            page.wait_for_url(f"{self.base}/f/**")
-            self._cookies = page.context.cookies()
-        else:
-            page.context.add_cookies(self._cookies)
+        self.enter(page)
         self.go(page, path)
         return page
+
+    def enter(self, page: Page) -> None:
+        """Sign a browser in."""
+        assert self.server is not None
+        if not self.cookies:
+            found = _KEY.search(self.server.out)
+            assert found is not None, self.server.out
+            page.goto(re.sub(r"^http://[^/]+", self.base, found[1]))
+            page.locator("main button.primary").first.click()
+            page.wait_for_url(lambda url: "/enter" not in url)
+            self.cookies = page.context.cookies()
+        else:
+            page.context.add_cookies(self.cookies)
 
     def go(self, page: Page, path: str = "") -> None:
         """Open a directory, and wait until the page is there."""
@@ -121,15 +135,17 @@ class Place:
     def end(self) -> None:
         for context in self._contexts:
             context.close()
+        if self.narrow is not None:
+            self.narrow.close()
         if self.server is not None:
             self.server.end()
         assert self.forgiving or self.faults == [], "\n".join(self.faults)
 
 
 @contextmanager
-def place(home: Path, browser: Browser, *arguments: str) -> Iterator[Place]:
+def place(home: Path, browser: Browser, *arguments: str, settings: Mapping[str, str] | None = None) -> Iterator[Place]:
     """Have a place; nothing that a script broke is forgiven at its end."""
-    it = Place(home, browser, *arguments)
+    it = Place(home, browser, *arguments, settings=settings)
     try:
         yield it
     finally:

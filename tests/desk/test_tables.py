@@ -84,6 +84,11 @@ async def test_the_table_names_every_route_that_changes_something(it: DeskServer
     assert routes == {change.route for change in CHANGES} | WITHOUT_A_TOKEN
 
 
+async def test_the_document_of_the_desk_is_the_one_that_is_checked_in(it: DeskServer) -> None:
+    document = Path(__file__).parents[2] / "docs" / "openapi" / "desk.json"
+    assert (await it.stranger().get("/openapi.json")).body == document.read_bytes(), "run: make openapi"
+
+
 @pytest.mark.parametrize("change", CHANGES, ids=lambda it: it.route)
 async def test_nothing_is_changed_but_from_a_page_of_ours(it: DeskServer, change: Change) -> None:
     it.write("a.txt")

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pannier.errors import InvalidRequest
-from pannier.protocol.disposition import attachment, check_filename
+from pannier.protocol.disposition import attachment, check_filename, plain_filename
 from tests.protocol.strategies import PURE, any_text
 
 FORM = re.compile(
@@ -128,3 +128,17 @@ def test_a_name_that_was_taken_breaks_no_rule(name: str) -> None:
     assert name.strip()
     assert name not in (".", "..")
     assert not set(name) & {"/", "\\", "\x7f", *map(chr, range(32))}
+
+
+@PURE
+@given(any_text)
+def test_any_name_is_written_as_one_that_is_taken(name: str) -> None:
+    plain = plain_filename(name)
+    check_filename(plain)
+    plain.encode("utf-8")  # and that can be kept
+    try:
+        check_filename(name)
+        name.encode("utf-8")
+    except (InvalidRequest, UnicodeEncodeError):
+        return
+    assert plain == name

@@ -23,13 +23,16 @@ from pannier.errors import (
     ResumeUnverified,
     SelectionChanged,
     SelectionRefused,
+    SessionRevoked,
     SourceChanged,
+    StateUnavailable,
     TokenRejected,
     VolumeUnknown,
 )
 from pannier.protocol.conditions import Pin, Unpinnable
 from pannier.services.archives import Archives
 from pannier.services.downloads import Downloads, FileGrant
+from pannier.services.sessions import Sessions, Visit
 from pannier.services.tallies import Tally
 from pannier.streams.file import FileReader
 from pannier.window import Window
@@ -46,6 +49,8 @@ _REFUSALS = (
     SelectionChanged,
     ResumeUnverified,
     SourceChanged,
+    SessionRevoked,
+    StateUnavailable,
     PathOutside,
     Busy,
 )
@@ -66,12 +71,14 @@ class DownloadQuery(WireRequest):
 class FileResource:
     """The file that a token allows, as something to answer with.
 
-    Until something of it was given out a bare range is served, as the wire has it.
+    Until something of it was given out a bare range is served, as the wire has it. ``visit`` is that to the session of
+    its token, if it has one.
     """
 
     downloads: Downloads
     grant: FileGrant
     cache_control: str
+    visit: Visit | None = None
 
     @property
     def unpinned(self) -> Pin:
@@ -94,17 +101,22 @@ class FileResource:
         await self.downloads.withdraw(self.grant)
 
     def permit(self, *, head: bool, continues: bool) -> None:
-        """Whatever the token says is all that counts."""
+        if self.visit is not None:
+            self.visit.permit(head=head, continues=continues)
 
     def tally(self, etag: str, length: int, window: Window) -> Tally | None:
-        return None
+        if self.visit is None:
+            return None
+        # no byte of an empty file could say that it was delivered: its end does, as that of packed output
+        return self.visit.begin(etag, length, window) if length else self.visit.begin("", None, Window(0, 0))
 
 
 class ClientDownloads:
     """The handlers of ``/download``."""
 
-    def __init__(self, downloads: Downloads, archives: Archives, streaming: Streaming) -> None:
-        self._downloads, self._archives, self._streaming = downloads, archives, streaming
+    def __init__(self, downloads: Downloads, archives: Archives, sessions: Sessions, streaming: Streaming) -> None:
+        self._downloads, self._archives, self._sessions = downloads, archives, sessions
+        self._streaming = streaming
 
     def routes(self) -> Iterable[Route]:
         replies: dict[int, Reply] = {200: _FILE, 206: _FILE, 304: None}
@@ -127,4 +139,5 @@ class ClientDownloads:
         directory = await self._downloads.directory(grant)
         if directory is not None:
             return ArchiveResource(self._archives, directory, grant.link, cache_control=cache_control)
-        return FileResource(self._downloads, grant, cache_control)
+        visit = None if grant.told is None else await self._sessions.enter(grant.told)
+        return FileResource(self._downloads, grant, cache_control, visit)

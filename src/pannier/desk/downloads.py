@@ -72,7 +72,7 @@ class DeskDownloads:
     def routes(self) -> Iterable[Route]:
         own = (SignedOut, SessionMissing, StateUnavailable)
         plan = {200: (ArchivePlanReply, ArchivePlanPage, NDJSON)}
-        file = (SignedOut, CrossSite, FolderMissing, PathOutside)
+        file = (SignedOut, CrossSite, FolderMissing, PathOutside, StateUnavailable)
         return [
             Route("POST", "/desk/plan", self.plan, plan, _REFUSALS),
             Route("POST", "/desk/download", self.download, {200: DownloadReply}, _REFUSALS),
@@ -116,13 +116,15 @@ class DeskDownloads:
 
     @api_handler
     async def file(self, body: BodyParam[PlaceRequest], context: Context) -> Answered:
-        """``POST /desk/file``: where one file itself is to be had."""
-        await self._house.caller(context)
+        """``POST /desk/file``: where one file itself is to be had; a download that is told, as those of archives."""
+        person = await self._house.caller(context)
         served, path = self._house.served(body.parsed.folder), body.parsed.path
         request = DownloadTokenRequest(volume=served.volume, vfid=served.folder, relpath=path, strict=True)
-        token = self._downloads.mint(request).token
+        token, new = self._downloads.mint_told(request)
+        await self._sessions.register(new)
+        await self._sign_ins.own(new.key, person.owner, time.time())
         url = f"{self._house.prefix}/download?token={quote(token, safe='')}"
-        return ApiResponse(FileReply(url=url, filename=path.rstrip("/").rpartition("/")[2]))
+        return ApiResponse(FileReply(url=url, filename=path.rstrip("/").rpartition("/")[2], session=new.key.hex()))
 
     @api_handler
     async def activity(self, query: QueryParam[ActivityQuery], context: Context) -> Answered:

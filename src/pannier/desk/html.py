@@ -39,7 +39,7 @@ _SCRIPTS = {"browse": "main", "links": "main", "request": "request", "share": "s
 """By what a page is: the script that takes it over, where it is in the package."""
 
 Cookies = Callable[[web.StreamResponse], None]
-Kind = Literal["browse", "links", "plan", "enter", "share", "request", "error"]
+Kind = Literal["folders", "browse", "links", "plan", "enter", "share", "request", "error"]
 
 
 @dataclass(frozen=True, slots=True)

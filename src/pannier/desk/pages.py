@@ -118,7 +118,7 @@ class DeskPages:
         folders = self._house.folders
         if len(folders) == 1:
             return SeeOther(f"{self._house.prefix}/f/{quote(folders[0].name, safe='')}/")
-        return Page(self._site, "browse", "folders", {"folders": [each.name for each in folders]}, person)
+        return Page(self._site, "folders", "folders", {"folders": [each.name for each in folders]}, person)
 
     @api_handler
     async def browse(self, query: QueryParam[BrowseQuery], context: Context) -> Answered:

@@ -80,6 +80,7 @@ class FileReply(BaseModel):
 
     url: str
     filename: ShownPath
+    session: str
 
 
 class MeReply(BaseModel):

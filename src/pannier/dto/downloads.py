@@ -37,6 +37,8 @@ class DownloadClaim(BaseModel):
 
     v: Literal[1] = 1
     strict: bool = False
+    told: bool = False
+    """Whether it has a session: what it delivers is told, and it can be revoked."""
 
 
 class DownloadTokenData(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -71,7 +72,8 @@ class SessionReply(BaseModel):
     volume: str
     virtual_folder_id: FolderId
     filename: Filename
-    format: OfferedFormat
+    format: OfferedFormat | Literal["file"]
+    """``file``: no archive, a file itself, as the front desk gives it."""
     created_at: str
     expires_at: str
     resumable_until: str

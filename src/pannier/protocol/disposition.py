@@ -31,6 +31,12 @@ def attachment(filename: str) -> str:
     return f"attachment;filename=\"{plain}\"; filename*=UTF-8''{encoded}"
 
 
+def plain_filename(name: str) -> str:
+    """Return the name of a file as one that ``check_filename`` lets pass: what it would refuse is written otherwise."""
+    name = _REFUSED_CONTROLS.sub("_", _SURROGATES.sub("\ufffd", name)).replace("/", "_").replace("\\", "_")
+    return name[:_MOST_CHARACTERS] if name.strip() and name not in (".", "..") else "_"
+
+
 def check_filename(name: str) -> None:
     """Refuse a file name for a download that the wire does not allow.
 

@@ -14,11 +14,13 @@ from pannier.dto.files import FetchRequest
 from pannier.dto.paths import to_text
 from pannier.dto.selections import Selection
 from pannier.errors import FileMissing, InvalidRequest, NotAFile, PathOutside
+from pannier.protocol.disposition import plain_filename
 from pannier.services.archives import DEFAULT_NAME, Grant
 from pannier.services.clocks import Clock
 from pannier.services.orders import Order
 from pannier.services.places import Places, inside
 from pannier.state.base import SessionStore
+from pannier.state.sessions import NewSession, key_of
 from pannier.streams.file import FileReader
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
@@ -31,6 +33,8 @@ _LONGEST_TICK_NS = 100_000_000
 """Beyond this a client is not kept waiting for a file to settle: it gets an ETag for this once."""
 _PIN_GRACE = 24 * 3600
 """Seconds that a pin outlives its token."""
+FILE = "file"
+"""What stands for the format of an archive in the session of a single file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class FileGrant:
         link: What its streams are counted by: all paths of a token together.
         session: What its pins are remembered by: those of one path are its own.
         archive: Whether a directory is allowed too, as a ZIP.
+        told: What the token says of its session, if it has one: those of managers have none.
     """
 
     place: Place
@@ -49,6 +54,7 @@ class FileGrant:
     session: str
     expires: int
     archive: bool = False
+    told: NewSession | None = None
 
 
 class Downloads:
@@ -82,17 +88,27 @@ class Downloads:
             PathOutside: The path cannot be one of the folder.
             MintingUnavailable: There is no key to sign a token with.
         """
+        return TokenReply(token=self._keys.issue(self._claims(request, told=False)))
+
+    def mint_told(self, request: DownloadTokenRequest) -> tuple[str, NewSession]:
+        """Return a token as ``mint`` does, and its session, which is to be registered before the token is given out."""
+        claims = self._claims(request, told=True)
+        token = self._keys.issue(claims)
+        new = self._granted(token, claims, inside(request.relpath), archive=False).told
+        assert new is not None, "it is said in the claims"
+        return token, new
+
+    def _claims(self, request: DownloadTokenRequest, *, told: bool) -> DownloadTokenData:
         self._places.volume(request.volume)
         inside(request.relpath)
-        claims = DownloadTokenData(
+        return DownloadTokenData(
             volume=request.volume,
             vfid=request.vfid,
             relpath=request.relpath,
             exp=int(time.time() + self._session_expire),
             jti=secrets.token_urlsafe(16),
-            pannier=DownloadClaim(strict=True) if request.strict else None,
+            pannier=DownloadClaim(strict=request.strict, told=told) if request.strict or told else None,
         )
-        return TokenReply(token=self._keys.issue(claims))
 
     def admit(self, token: str, dst_dir: str | None, *, archive: bool) -> FileGrant:
         """Return what a token allows; ``dst_dir`` is a directory that its path is taken from.
@@ -112,10 +128,25 @@ class Downloads:
             above, path = inside(dst_dir) if dst_dir else b"", inside(claims.relpath)
         except PathOutside as error:
             raise FileMissing(error.path) from error
-        path = b"/".join(filter(None, (above, path)))
+        return self._granted(token, claims, b"/".join(filter(None, (above, path))), archive=archive)
+
+    def _granted(self, token: str, claims: DownloadTokenData, path: bytes, *, archive: bool) -> FileGrant:
         place = self._places.place(claims.volume, claims.vfid)
         link = session_of(token, claims.jti)
-        return FileGrant(place, path, link, f"{link}:file:{path.hex()}", claims.exp, archive or claims.archive)
+        session, told = f"{link}:file:{path.hex()}", None
+        if claims.pannier is not None and claims.pannier.told:
+            told = NewSession(
+                key=key_of(session),
+                volume=claims.volume,
+                folder=str(claims.vfid),
+                filename=plain_filename(to_text(path.rpartition(b"/")[2])),
+                format=FILE,
+                expires=claims.exp,
+                grace=0,
+                rate=None,
+                times=0,
+            )
+        return FileGrant(place, path, link, session, claims.exp, archive or claims.archive, told)
 
     def of(self, request: FetchRequest) -> FileGrant:
         """Return what a manager asks for without a token.

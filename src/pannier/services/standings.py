@@ -7,6 +7,7 @@ from pannier.dto.ids import FolderId
 from pannier.dto.instants import instant
 from pannier.dto.paths import to_text
 from pannier.dto.sessions import Delivered, Failure, SessionReply, SessionState
+from pannier.services.downloads import FILE
 from pannier.services.sessions import RESUMES
 from pannier.state.sessions import Broken, Session
 
@@ -26,7 +27,7 @@ def told(session: Session, now: float, *, tried: bool | None = None) -> SessionR
         volume=session.volume,
         virtual_folder_id=FolderId.parse(session.folder),
         filename=session.filename,
-        format=OfferedFormat(session.format),
+        format="file" if session.format == FILE else OfferedFormat(session.format),
         created_at=instant(int(session.created)),
         expires_at=instant(session.expires),
         resumable_until=instant(int(_last(session))),

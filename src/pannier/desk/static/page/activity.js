@@ -94,6 +94,33 @@ function running({ delivered, length, taken_at }, watch, now, sizes) {
   return { state: "running", tone: "accent", text: [key, sizes], rate, left };
 }
 
+/** The row of a download that the page itself writes (saver.js): as its session tells, but for what only the page knows. */
+export function saved(row, saver, now) {
+  const sizes = { a: { size: saver.at }, b: { size: saver.length ?? saver.at } };
+  const ended = (state, tone, key, values = {}) => ({ state, tone, text: [key, { ...sizes, ...values }], ended: true });
+  switch (saver.state) {
+    case "waiting": {
+      const s = Math.max(0, Math.ceil((saver.retryAt - now) / 1000));
+      return { state: "interrupted", tone: "warn", text: ["activity.again", { ...sizes, s }], here: true };
+    }
+    case "checked":
+      return ended("checked", "ok", "activity.checked", { n: saver.entries, b: saver.length });
+    case "saved":
+      return ended("saved", "ok", "activity.saved", { b: saver.length });
+    case "changed":
+    case "refused":
+      return row.ended && row.state !== "sent" ? row : ended("stopped", "bad", "activity.stopped.changed");
+    case "damaged":
+      return ended("stopped", "bad", "activity.stopped.damaged", { name: { name: saver.name ?? "ZIP" } });
+    case "unwritable":
+      return ended("stopped", "bad", "activity.stopped.unwritable");
+    case "left":
+      return ended("revoked", "bad", "activity.revoked");
+    default: // the session may be a look behind, or ahead of what is written
+      return row.ended && row.state === "sent" ? { ...row, state: "running", tone: "accent", text: ["activity.running", sizes], ended: false } : row;
+  }
+}
+
 function at(instant) {
   return instant === null || instant === undefined ? null : Date.parse(instant);
 }

@@ -18,7 +18,7 @@ export class Api {
   }
 
   me() {
-    return this.server.get(this.#at("me"));
+    return this.server.get(this.#at("me"), {}, { quiet: true }); // answers whoever asks
   }
 
   async folders() {
@@ -65,14 +65,16 @@ export class Api {
     return items;
   }
 
-  /** A link for this browser: {url, session}; `session` is null for a file itself. */
+  /** A link for this browser to an archive: {url, session}. */
   async download(request) {
     const answer = await this.server.post(this.#at("download"), { ...selection(request), filename: request.filename });
     return { url: answer.url, session: await this.session(answer.session) };
   }
 
-  file(folder, path) {
-    return this.server.post(this.#at("file"), { folder, path });
+  /** A link to one file itself: {url, session}. */
+  async file(folder, path) {
+    const { url, session } = await this.server.post(this.#at("file"), { folder, path });
+    return { url, session: await this.session(session) };
   }
 
   async activity() {

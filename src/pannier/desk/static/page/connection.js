@@ -34,6 +34,7 @@ export class Connection {
       clearTimeout(this.#timer);
       if (news === "online") {
         this.desk.planner.offline(false);
+        if (before === "signed-out" && this.desk.bar.phase === "failed") this.desk.planner.recount();
         if (before !== "online") this.desk.tell(this.desk.plain("connection.back"));
         if (this.desk.listing !== null && this.desk.listing.error !== null) this.desk.load();
       }
@@ -46,7 +47,7 @@ export class Connection {
     this.desk.api.me().then(
       (me) => {
         this.desk.server.csrf = me.csrf;
-        if (this.desk.signedIn && !me.signed_in) this.heard("signed-out");
+        this.heard(this.desk.signedIn && !me.signed_in ? "signed-out" : "online");
       },
       () => {},
     );

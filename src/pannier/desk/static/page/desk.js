@@ -18,6 +18,7 @@ import { plain } from "./plain.js";
 
 const PAGE = 2_000; // rows of a page of the listing
 const LOOK = 4_000; // milliseconds between looks for changes of others
+const LOOK_SHARE = 20; // and between them at least so many times what one took
 
 export class Desk {
   folder = null; // {id, name, writable}
@@ -124,7 +125,7 @@ export class Desk {
     this.folders = (await this.api.folders()).map((folder) => ({ ...folder, id: folder.name }));
     this.picking.recall();
     window.addEventListener("popstate", () => this.#read());
-    setInterval(() => this.#lookForChanges(), LOOK);
+    this.#keepLooking();
     this.downloads.recall();
     this.uploads.recall();
     this.#read();
@@ -151,7 +152,9 @@ export class Desk {
     if (above !== null) this.go(this.folder.id, above, basename(this.directory));
   }
 
+  /** The mark: the folder itself, or the page of all folders where there are several. */
   home(event) {
+    if (this.folders.length > 1 || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     this.go(this.folder.id, "");
   }
@@ -239,6 +242,16 @@ export class Desk {
     return this.load();
   }
 
+  // A look at a huge folder costs the server a walk: the longer one takes, the rarer they are.
+  async #keepLooking() {
+    for (let took = 0; ; ) {
+      await new Promise((resolve) => setTimeout(resolve, Math.max(LOOK, LOOK_SHARE * took)));
+      const begun = performance.now();
+      await this.#lookForChanges();
+      took = performance.now() - begun;
+    }
+  }
+
   // Two people at once: what others did is told, and rows never jump under the pointer.
   async #lookForChanges() {
     const { listing, connection } = this;
@@ -311,10 +324,8 @@ export class Desk {
   }
 
   async downloadFile(entry) {
-    await this.attempt(async () => {
-      const { url } = await this.api.file(this.folder.id, entry.path ?? join(this.directory, entry.name));
-      this.downloads.follow(url);
-    });
+    const file = entry.path ?? join(this.directory, entry.name);
+    await this.attempt(() => this.downloads.start({ folder: this.folder.id, file }));
   }
 
   /** Paths of one entry, or of the selection, to the clipboard. */

@@ -2,6 +2,7 @@
 
 import { filename } from "./api.js";
 import { NONE, SETTLE, step } from "./bar.js";
+import { canSave } from "./saver.js";
 
 export class Planner {
   bar = NONE;
@@ -117,13 +118,24 @@ export class Planner {
     else if (action === "undo") this.desk.picking.undo();
   }
 
-  async #begin() {
+  /** Whether the page may write what was counted to a file itself, and so watch over it. */
+  get watchable() {
+    return canSave() && ["exact", "started"].includes(this.bar.phase) && this.bar.offline === null && this.bar.exact.length !== null;
+  }
+
+  /** Ask for a file, and write what was counted to it. */
+  async save() {
+    if (!this.watchable) return;
     const request = this.request();
+    const suggestedName = this.bar.exact.filename;
+    const handle = await window.showSaveFilePicker({ suggestedName }).catch(() => null); // closed: nothing was asked for
+    if (handle !== null) await this.#begin((what) => this.desk.downloads.save(what, handle), request);
+  }
+
+  async #begin(start = (what) => this.desk.downloads.start(what), request = this.request()) {
     try {
-      if (this.bar.exact.single) {
-        const { url } = await this.desk.api.file(request.folder, request.files[0]);
-        this.desk.downloads.follow(url);
-      } else await this.desk.downloads.start(request);
+      const [file] = request.files;
+      await start(this.bar.exact.single ? { folder: request.folder, file } : request);
       this.#step({ type: "started" });
     } catch (problem) {
       if (problem.type === "selection-refused" || problem.status === 404) this.changed();

@@ -43,8 +43,8 @@ export class Server {
     return this.#ask("DELETE", path, undefined, options);
   }
 
-  /** A response whose body is read by the caller. */
-  async raw(method, url, body, { signal, headers } = {}) {
+  /** A response whose body is read by the caller; of a `quiet` one only its failing is heard. */
+  async raw(method, url, body, { signal, headers, quiet = false } = {}) {
     let response;
     try {
       response = await fetch(url, {
@@ -65,7 +65,7 @@ export class Server {
       this.#heard("offline");
       throw new Unreachable(url, { cause: error });
     }
-    this.#heard(response.status === 401 ? "signed-out" : "online");
+    if (!quiet) this.#heard(response.status === 401 ? "signed-out" : "online");
     if (!response.ok) throw await problem(response);
     return response;
   }
@@ -81,7 +81,8 @@ export class Server {
   }
 }
 
-async function problem(response) {
+/** What a response refuses with, as an error. */
+export async function problem(response) {
   const document = await response.json().catch(() => ({}));
   const wait = Number(response.headers.get("Retry-After"));
   return new Problem(

@@ -61,9 +61,19 @@ export class Uploads {
     }
     this.folded = false;
     desk.changed();
-    for (const path of directories) await desk.api.mkdir(folder, join(into, path)).catch(() => {});
-    if (directories.length > 0) this.#touched = true;
+    if (directories.length > 0) await desk.attempt(() => this.#make(folder, into, directories));
     this.#go();
+  }
+
+  /** Make directories, and those above them, where they are not there yet. */
+  async #make(folder, into, directories) {
+    this.#touched = true;
+    const all = directories.flatMap((path) => path.split("/").map((_, i, parts) => parts.slice(0, i + 1).join("/")));
+    for (const path of new Set(all)) {
+      await this.desk.api.mkdir(folder, join(into, path)).catch((problem) => {
+        if (problem.type !== "name-exists") throw problem;
+      });
+    }
   }
 
   // -------------------------------------------------------------- what somebody presses

@@ -1,16 +1,17 @@
 // Running and recent downloads: a panel under the top bar.
 
+import { visible } from "../names.js";
 import { html, useDesk, useNow } from "./html.js";
-import { Button, Icon, Name, Progress, Say, plain } from "./parts.js";
+import { Button, Copy, Icon, Name, Progress, Say, plain } from "./parts.js";
 
 const ICONS = {
   waiting: "down", running: "down", pausing: "pause", interrupted: "warn", resumed: "resume", stopped: "stop",
-  sent: "check", revoked: "stop", expired: "stop",
+  sent: "check", checked: "check", saved: "check", revoked: "stop", expired: "stop",
 };
 
 export function Activity() {
   const { desk, words } = useDesk();
-  useNow(desk.downloads.running > 0);
+  useNow(desk.downloads.moving);
   const rows = desk.downloads.rows(Date.now());
   return html`<aside class="activity-panel" aria-label=${words.say("place.activity")}>
     <div class="panel-head">
@@ -27,12 +28,12 @@ export function Activity() {
   </aside>`;
 }
 
-function Download({ session, row, again }) {
+function Download({ session, row, again, url, saver }) {
   const { desk, words } = useDesk();
   const { numbers } = words;
   const { length, delivered } = session;
   const text = plain(words, ...row.text);
-  const progress = length !== null && !["sent", "revoked", "expired"].includes(row.state) && row.state !== "waiting";
+  const progress = length !== null && !["sent", "checked", "saved", "revoked", "expired", "waiting"].includes(row.state);
   return html`<li class=${`download ${row.tone}`} data-state=${row.state}>
     <span class="state"><${Icon} name=${ICONS[row.state]} />${words.say(`state.${row.state}`)}</span>
     <span class="what"><${Name} name=${session.filename} cut /></span>
@@ -52,7 +53,11 @@ function Download({ session, row, again }) {
         ? html`<${Button} kind="quiet" icon="resume" onPress=${() => desk.downloads.again(session.id)}
             >${words.say("act.count-and-start-over")}<//>`
         : null}
-      ${row.state === "interrupted" && again
+      ${row.here ? html`<${Button} kind="primary" onPress=${() => saver.now()}>${words.say("act.resume-here")}<//>` : null}
+      ${row.state === "interrupted" && !row.here && url !== null && length !== null
+        ? html`<${Copy} text=${command(session, url)}>${words.say("act.copy-command")}<//>`
+        : null}
+      ${row.state === "interrupted" && !row.here && again
         ? html`<${Button} kind="quiet" onPress=${() => desk.downloads.again(session.id)}>${words.say("act.start-over")}<//>`
         : null}
       ${["running", "pausing", "resumed"].includes(row.state)
@@ -62,4 +67,10 @@ function Download({ session, row, again }) {
         onPress=${() => desk.downloads.dismiss(session.id)} />
     </span>
   </li>`;
+}
+
+/** A line for a terminal that goes on with what a terminal has begun, or begins. */
+function command({ filename }, url) {
+  const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+  return `curl -C - -o ${quoted(visible(filename))} ${quoted(new URL(url, location.href).href)}`;
 }

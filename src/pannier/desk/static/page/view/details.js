@@ -81,6 +81,9 @@ function Plan() {
         >${words.say(plan.single ? "act.download-file" : "act.download")}${plan.length === null && !plan.single
           ? null
           : ` · ${words.numbers.size(plan.single ? plan.bytes : plan.length)}`}<//>
+      ${desk.planner.watchable
+        ? html`<${Button} kind="quiet" onPress=${() => desk.planner.save()}>${words.say("act.save-watch")}<//>`
+        : null}
     </div>
   <//>`;
 }

@@ -32,6 +32,7 @@ export function selectionMenu(desk, words) {
   ];
   return [
     ...onPhones,
+    desk.planner.watchable && { text: say("act.save-watch"), icon: "down", act: () => desk.planner.save() },
     writes && single && { text: say("act.rename"), act: () => asks.rename(desk, null) },
     writes && { text: say("act.move"), act: () => asks.move(desk, null) },
     { text: say("act.copy-path"), icon: "copy", act: () => desk.copyPath(null) },

@@ -3,7 +3,8 @@
 import { html, useDesk, useEffect, useRef } from "./html.js";
 import { Button } from "./parts.js";
 
-export function Panel({ title, tone = "", wide = false, children, actions }) {
+/** `label` is the title as text, where that is more than text. */
+export function Panel({ title, label = title, tone = "", wide = false, children, actions }) {
   const { desk, words } = useDesk();
   const heading = useRef(null);
   useEffect(() => {
@@ -14,7 +15,7 @@ export function Panel({ title, tone = "", wide = false, children, actions }) {
     event.stopPropagation();
     desk.hidePanel();
   };
-  return html`<aside class=${`panel ${tone}${wide ? " wide" : ""}`} aria-label=${title} onKeyDown=${keys}>
+  return html`<aside class=${`panel ${tone}${wide ? " wide" : ""}`} aria-label=${label} onKeyDown=${keys}>
     <div class="panel-head">
       <${Button} kind="quiet back" icon="up" onPress=${() => desk.hidePanel()}>${words.say("act.back")}<//>
       <h2 tabindex="-1" ref=${heading}>${title}</h2>

@@ -6,8 +6,10 @@ import { html, useDesk, useEffect, useLayoutEffect, useRef, useState } from "./h
 
 export { plain };
 
+const ICONS = new URL("../../icons.svg", import.meta.url).pathname; // wherever the page stands
+
 export function Icon({ name }) {
-  return html`<svg class="icon" aria-hidden="true" focusable="false"><use href=${`/static/icons.svg#${name}`} /></svg>`;
+  return html`<svg class="icon" aria-hidden="true" focusable="false"><use href=${`${ICONS}#${name}`} /></svg>`;
 }
 
 /** A name, or a path where `path` is said; cut in the middle where the room is short and `cut` is said. */

@@ -1,5 +1,6 @@
 // The preview of one file: an image, the first of a text, or its facts.
 
+import { visible } from "../names.js";
 import { html, useDesk, useEffect, useState } from "./html.js";
 import { Button, Icon, Name, Say, Size, Time } from "./parts.js";
 import { Panel } from "./panel.js";
@@ -26,7 +27,7 @@ export function Preview() {
       if (url !== null) URL.revokeObjectURL(url);
     };
   }, [address]);
-  return html`<${Panel} wide title=${html`<${Name} name=${entry.name} />`}
+  return html`<${Panel} wide label=${visible(entry.name)} title=${html`<${Name} name=${entry.name} cut />`}
     actions=${html`<${Button} kind="quiet" icon="down" onPress=${() => desk.downloadFile(entry)}>${words.say("act.download-file")}<//>`}>
     <div class="preview-body">
       <p class="muted"><${Size} bytes=${Math.max(0, entry.size)} /> · <${Time} at=${entry.time} /></p>

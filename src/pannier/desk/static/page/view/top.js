@@ -23,7 +23,7 @@ export function Top() {
     desk.signedIn && { text: words.say("act.sign-out"), icon: "key", act: () => desk.signOut() },
   ];
   return html`<header class="top">
-    <a class="mark" href="/" onClick=${(event) => desk.home(event)}>
+    <a class="mark" href=${`${desk.api.base}/`} onClick=${(event) => desk.home(event)}>
       <${Icon} name="mark" /><span>Pannier</span>
     </a>
     ${folders.length > 1
@@ -62,7 +62,7 @@ export function Strips() {
       : null}
     ${connection.state === "signed-out"
       ? html`<p class="strip offline"><${Icon} name="key" /><span>${words.say("error.signed-out")}</span>
-          <a class="text" href="/enter" target="_blank" rel="opener">${words.say("act.sign-in")}</a></p>`
+          <a class="text" href=${`${desk.api.base}/enter`} target="_blank" rel="opener">${words.say("act.sign-in")}</a></p>`
       : null}
     ${desk.stale > 0
       ? html`<p class="strip news"><span><${Say} of="list.changed" with=${{ n: desk.stale }} /></span>
