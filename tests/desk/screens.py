@@ -241,6 +241,7 @@ def nothing(it: Place, camera: Camera) -> None:
     shot("empty")
     (it.root / "gone").mkdir()
     it.go(page)
+    row(page, "gone").wait_for()
     (it.root / "gone").rmdir()
     row(page, "gone").locator("a.entry").click()
     page.locator(".trouble").wait_for()

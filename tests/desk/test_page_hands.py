@@ -171,6 +171,12 @@ def test_the_trash_gives_back_and_forgets(trip: Place) -> None:
         expect(row(page, name)).to_have_count(0)
     page.locator(".top").get_by_role("button", name="More").click()
     page.get_by_role("menuitem", name="Deleted").click()
+    row(page, "d.txt").focus()  # by no click and no arrow key, as a screen reader does it
+    page.keyboard.press("Delete")
+    expect(row(page, "d.txt")).to_have_count(0)
+    assert sorted(each.name for each in trip.root.glob("*.txt")) == ["c.txt", "e.txt"]
+    page.locator(".notice").get_by_role("button", name="Undo").click()
+    expect(row(page, "d.txt")).to_be_visible()
     deed = page.locator(".panel .links-list li")
     expect(deed).to_have_count(2)
     deed.filter(has_text="a.txt").get_by_role("button", name="Put back").click()

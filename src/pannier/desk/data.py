@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
 from pannier import __version__
@@ -12,11 +13,12 @@ from pannier.denials import SignedOut
 from pannier.desk.door import House
 from pannier.dto.archives import OfferedFormat
 from pannier.dto.desk import ChangesQuery, ChangesReply, FolderReply, FoldersReply, ListQuery, ListReply, MeReply
-from pannier.errors import FolderMissing, InvalidRequest, OperationRefused, PathOutside
+from pannier.errors import FileMissing, FolderMissing, InvalidRequest, OperationRefused, PathOutside
 from pannier.services.changes import TRASH_SECONDS
 from pannier.services.listings import Listings
+from pannier.services.places import inside
 
-LOOKING = (SignedOut, FolderMissing, PathOutside, OperationRefused, InvalidRequest)
+LOOKING = (SignedOut, FolderMissing, FileMissing, PathOutside, OperationRefused, InvalidRequest)
 
 
 class DeskData:
@@ -63,8 +65,8 @@ class DeskData:
         """``GET /desk/list``: a page of a directory, as columns."""
         await self._house.looker(context)
         asked = query.parsed
-        return ApiResponse(
-            await self._listings.page(
+        try:
+            listed = await self._listings.page(
                 self._house.place(asked.folder),
                 asked.folder,
                 asked.path,
@@ -73,7 +75,11 @@ class DeskData:
                 sort=asked.sort,
                 descending=asked.order == "desc",
             )
-        )
+        except OperationRefused as error:
+            if error.number != errno.ENOENT:
+                raise
+            raise FileMissing(inside(asked.path)) from error
+        return ApiResponse(listed)
 
     @api_handler
     async def changes(self, query: QueryParam[ChangesQuery], context: Context) -> Answered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -11,7 +12,7 @@ from aiohttp.typedefs import Handler
 
 from pannier.api.problems import CONTENT_TYPE
 from pannier.api.requests import Context
-from pannier.desk.html import Page, SeeOther, Site, shown
+from pannier.desk.html import Page, SeeOther, Site, moment, shown
 from pannier.desk.words import Words
 from pannier.dto.problems import Problem
 
@@ -35,6 +36,8 @@ def _said(words: Words, problem: Mapping[str, Any]) -> str:
         "n": problem.get("total"),
         "m": problem.get("entries") or problem.get("total"),
     }
+    if ended := problem.get("ended"):
+        values["ended"] = f"{moment(int(datetime.fromisoformat(str(ended)).timestamp() * 1000))} UTC"
     tail = tail_of(str(problem["type"]))
     return words.problem(tail, values) or str(problem.get("detail") or problem["title"])
 

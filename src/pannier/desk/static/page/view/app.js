@@ -192,7 +192,8 @@ function Count() {
   const parts = [];
   if (!listing.done && listing.error === null) {
     if (listing.length > 0) parts.push(["list.arriving", { n: listing.length, m: listing.total }]);
-  } else if (listing.query !== "") parts.push(["list.match", { n: listing.order.length, m: listing.total }]);
+  } else if (listing.error !== null) return null;
+  else if (listing.query !== "") parts.push(["list.match", { n: listing.order.length, m: listing.total }]);
   else parts.push([listing.total > 1000 ? "list.entries-many" : "list.entries", { n: listing.total }]);
   const here = selection.countIn(directory);
   const elsewhere = selection.count - (selection.cover(directory) === null ? here : 0);

@@ -68,6 +68,9 @@ export function ListingView() {
     if (event.target.closest("[role=menu]")) return;
     const command = inListing(read(event));
     if (command === null) return;
+    // a key acts on the row that has the focus, however it got there
+    const focused = placeOf(event);
+    if (focused !== null) desk.picking.cursor = focused;
     if (command.do === "menu") {
       const box = event.target.closest("[data-place]")?.getBoundingClientRect();
       if (box) setMenu({ x: box.left + 48, y: box.bottom, place: at });
