@@ -27,6 +27,8 @@ _SMALL, _SMALL_HELD = (
 )
 _A_TOKEN = 40
 """Clients of one link; fewer than a token may have streams."""
+_HELD = '[limits]\nidle-timeout = "15m"\n'
+"""As shipped, those that ask nothing are let go after 75 s, which is less than a slow machine takes for all this."""
 _RATE = 2_000.0
 """Bytes a second of the slow ones: far above what counts as none."""
 
@@ -49,7 +51,7 @@ def _once(data: DataSet, scratch: Path, number: int, seconds: float) -> dict[str
     files = data.files()
     largest = max(files, key=lambda file: file.size).path
     with (
-        pannier(data.folder, scratch, count_each_time=False) as ours,
+        pannier(data.folder, scratch, count_each_time=False, more=_HELD) as ours,
         pannier(data.folder, scratch, name="beside", count_each_time=False) as beside,
     ):
         links = [ours.url(largest) for _ in range(-(-number // _A_TOKEN))]

@@ -78,21 +78,25 @@ class Pannier:
 
 
 @contextmanager
-def pannier(folder: Path, scratch: Path, *, name: str = "ours", count_each_time: bool = True) -> Iterator[Pannier]:
+def pannier(
+    folder: Path, scratch: Path, *, name: str = "ours", count_each_time: bool = True, more: str = ""
+) -> Iterator[Pannier]:
     """Run it with a new state folder until the block ends; one worker process, everything else as shipped.
 
     Args:
         scratch: Where its state, its log and its settings go; what is left there of an earlier one is removed.
         count_each_time: Each download walks the tree again, as the peers do; otherwise a plan is used again as shipped.
+        more: Further settings, in TOML, where not all is to be as shipped.
     """
     state, log = scratch / f"{name}-state", scratch / f"{name}.log"
     shutil.rmtree(state, ignore_errors=True)
     command = [sys.executable, "-m", "pannier", "serve", str(folder), "--state", str(state)]
     command += ["--port", "0", "--manager-port", "0"]
-    if count_each_time:
+    told = (_COUNT_EACH_TIME if count_each_time else "") + more
+    if told:
         settings = scratch / f"{name}.toml"
         settings.touch(0o600)
-        settings.write_text(_COUNT_EACH_TIME)
+        settings.write_text(told)
         command += ["--config", str(settings)]
 
     def ready() -> str | None:
