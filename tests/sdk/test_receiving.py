@@ -10,7 +10,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from pannier.sdk import ConnectionLost, Timeouts, Transport
+from pannier.sdk import ConnectionLost, Timeouts, Transport, Unexpected
+from pannier.sdk.fetching import Fetching
+from pannier.sdk.remote import Places, Version
+from pannier.window import Window
 
 BODY = random.Random(7).randbytes(5 * 2**20 + 3)
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -49,8 +52,7 @@ async def taken(transport: Transport, url: str, *, late: float = 0.0) -> bytes:
 async def take(transport: Transport, url: str, came: bytearray, late: float = 0.0) -> None:
     async with transport.stream("GET", url) as body:
         await asyncio.sleep(late)
-        async for piece in body.chunks():
-            came += piece
+        await body.pour(lambda piece: came.extend(piece))
 
 
 @pytest.mark.parametrize("late", [0.0, 0.3])
@@ -141,14 +143,33 @@ async def test_whoever_waits_for_a_silent_server_can_be_cancelled_at_once() -> N
         assert waiting.cancelled()
 
 
-async def test_a_body_that_is_left_in_the_middle_takes_no_thread_along() -> None:
+@pytest.mark.parametrize("size", [100_000, len(BODY)])
+async def test_whatever_a_sink_raises_is_raised_and_no_thread_stays(size: int) -> None:
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(head() + BODY)
+        writer.write(head(size) + BODY[:size])
         await writer.drain()
 
+    def full(_: memoryview) -> None:
+        raise IsADirectoryError
+
+    before = threading.active_count()
     async with answering(answer) as url, Transport() as transport:
-        for _ in range(40):
-            async with transport.stream("GET", url) as body:
-                async for _ in body.chunks():
-                    break
-    assert threading.active_count() < 40
+        for _ in range(20):
+            with pytest.raises(IsADirectoryError):
+                async with transport.stream("GET", url) as body:
+                    await body.pour(full)
+    assert threading.active_count() < before + 10
+
+
+async def test_more_than_was_asked_for_is_not_taken() -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        part = head(2_000_000, 'ETag: "x"', f"Content-Range: bytes 0-9/{len(BODY)}")
+        writer.write(part.replace(b"200 OK", b"206 Partial Content") + BODY[:2_000_000])
+
+    version = Version('"x"', len(BODY), True, "application/zip", "x.zip")
+    taken: list[int] = []
+    async with answering(answer) as url, Transport() as transport:
+        fetching = Fetching(transport, Places(url), version, lambda note: None)
+        with pytest.raises(Unexpected, match="more bytes came than were asked for"):
+            await fetching.pour(Window(0, 10), lambda piece, at: taken.append(len(piece)))
+    assert not taken

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 
 from yarl import URL
 
@@ -19,6 +18,9 @@ from pannier.window import Window
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 _PRECONDITION_FAILED, _UNSATISFIABLE = 412, 416
+
+PlacedSink = Callable[[memoryview, int], None]
+"""Takes bytes, which are only lent, and where they stand in the archive; it may block."""
 
 OTHER_ARCHIVE = "the archive on the server is no longer the one that was begun; the parts must not mix"
 
@@ -46,8 +48,8 @@ class Fetching:
         self._told_at = -1
         self.came = self.resumed = 0
 
-    async def read(self, window: Window, lane: int = 0) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes of a window. ``lane`` is the number of the connection: they take the places in turn.
+    async def pour(self, window: Window, sink: PlacedSink, lane: int = 0) -> None:
+        """Hand the bytes of a window to ``sink``, in threads. ``lane`` is the number of the connection: places in turn.
 
         Tries that bring nothing are counted, by ``Backoff``, until any connection brings something.
 
@@ -55,20 +57,17 @@ class Fetching:
             ArchiveChanged: It is another archive by now, everywhere.
             Unreachable, Busy: All tries are used up.
             Declined: Nothing comes from there any more.
+            Exception: Whatever ``sink`` raises.
         """
-        at, failures, mark, known, broken = window.start, 0, self.came, -1, False
-        while at < window.stop:
+        filling, failures, mark, known = _Filling(self, window, sink), 0, self.came, -1
+        while filling.left:
             url = self._places.pick(lane + failures)
             try:
-                async with aclosing(self._once(url, Window(at, window.stop))) as pieces:
-                    async for piece in pieces:
-                        self.resumed += broken
-                        broken = False
-                        at += len(piece)
-                        self.came += len(piece)
-                        yield piece
+                await self._once(url, filling)
+            except _SinkFailed as failed:
+                raise failed.error from None
             except (Unreachable, Busy) as error:
-                broken = True
+                filling.broken = True
                 if self.came > mark or (isinstance(error, ChecksumsPending) and error.known > known):
                     failures = 0
                 mark, known = self.came, error.known if isinstance(error, ChecksumsPending) else known
@@ -76,7 +75,7 @@ class Fetching:
                 wait = self._backoff.wait(failures, error)
                 if wait is None:
                     raise
-                self._explain(error, wait, failures, at)
+                self._explain(error, wait, failures, filling.at)
             except ClientError as error:
                 self._places.leave(url, error)
                 self._tell(f"{url.origin()}: {error}; going on without it")
@@ -85,20 +84,16 @@ class Fetching:
                 continue
             await asyncio.sleep(wait)
 
-    async def _once(self, url: URL, window: Window) -> AsyncGenerator[bytes, None]:
-        version = self._version
+    async def _once(self, url: URL, filling: _Filling) -> None:
+        version, window = self._version, filling.left
         assert version.etag is not None
         headers = {"If-Match": version.etag}
         if window != Window(0, version.length or 0):
             headers |= {"Range": format_range(FromTo(window.start, window.stop - 1)), "If-Range": version.etag}
         try:
             async with self._transport.stream("GET", url, headers=headers) as body:
-                left = self._check(body, window).length
-                async for piece in body.chunks():
-                    if len(piece) > left:
-                        raise Unexpected(f"{url.origin()}: more bytes came than were asked for")
-                    left -= len(piece)
-                    yield piece
+                filling.held = self._check(body, window)
+                await body.pour(filling.take)
         except Declined as error:
             if error.status in (_PRECONDITION_FAILED, _UNSATISFIABLE) or isinstance(error, Conflict):
                 raise ArchiveChanged(OTHER_ARCHIVE) from error
@@ -137,3 +132,46 @@ class Fetching:
             what = error.reason if isinstance(error, Unreachable) else str(error)
             tries = f"({failures} of {self._backoff.tries})"
             self._tell(f"{what}{place}; next try in {max(1, round(wait))} s {tries}")
+
+
+class _SinkFailed(Exception):
+    """A sink raised ``error``: no fault of where the bytes came from."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Filling:
+    """A window that is being filled, in threads.
+
+    Attributes:
+        at: Where the next byte stands.
+        held: The window that the answer holds that is coming.
+        broken: Whether a connection broke off since the last byte.
+    """
+
+    def __init__(self, fetching: Fetching, window: Window, sink: PlacedSink) -> None:
+        """Made in the event loop, which hears of what came."""
+        self._fetching, self._stop, self._sink = fetching, window.stop, sink
+        self._loop = asyncio.get_running_loop()
+        self.at, self.held, self.broken = window.start, Window(0, 0), False
+
+    @property
+    def left(self) -> Window:
+        return Window(self.at, self._stop)
+
+    def take(self, piece: memoryview) -> None:
+        if self.at + len(piece) > self.held.stop:
+            raise Unexpected("more bytes came than were asked for")
+        try:
+            self._sink(piece, self.at)
+        except Exception as error:  # noqa: BLE001 - any of them is the sink's own, and reaches whoever gave it
+            raise _SinkFailed(error) from None
+        self.at += len(piece)
+        self._loop.call_soon_threadsafe(self._count, len(piece))
+
+    def _count(self, size: int) -> None:
+        self._fetching.came += size
+        self._fetching.resumed += self.broken
+        self.broken = False

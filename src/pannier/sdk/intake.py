@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from typing import Protocol
@@ -19,35 +18,33 @@ class Intake(Protocol):
 
 
 class Stopped(Exception):
-    """Nothing more comes, because whoever fed it gave up; the reason is elsewhere."""
+    """Nothing more comes, or is wanted, because the other side gave up; the reason is elsewhere."""
 
 
 class Pipe:
-    """From an event loop, which ``put``s pieces, to one thread, which reads them."""
+    """From one thread, which ``put``s pieces, to another, which reads them."""
 
     def __init__(self) -> None:
-        """Made in the event loop that puts."""
-        self._loop = asyncio.get_running_loop()
         self._changed = threading.Condition()
-        self._room = asyncio.Event()
         self._pieces: deque[bytes] = deque()
         self._held = 0
         self._rest = memoryview(b"")
         self._ended = self._stopped = False
 
-    async def put(self, piece: bytes) -> None:
-        """Hand on a piece; waits while much is waiting to be read. After ``stop`` it goes nowhere."""
-        while True:
-            with self._changed:
-                if self._stopped:
-                    return
-                if self._held < _MOST_HELD:
-                    self._pieces.append(piece)
-                    self._held += len(piece)
-                    self._changed.notify()
-                    return
-                self._room.clear()
-            await self._room.wait()
+    def put(self, piece: bytes) -> None:
+        """Hand on a piece; waits while much is waiting to be read.
+
+        Raises:
+            Stopped: Nobody reads any more.
+        """
+        with self._changed:
+            while self._held >= _MOST_HELD and not self._stopped:
+                self._changed.wait()
+            if self._stopped:
+                raise Stopped
+            self._pieces.append(piece)
+            self._held += len(piece)
+            self._changed.notify()
 
     def end(self) -> None:
         """Say that all pieces were put."""
@@ -56,11 +53,10 @@ class Pipe:
             self._changed.notify()
 
     def stop(self) -> None:
-        """Give up: whoever reads gets ``Stopped``, whoever puts is not kept waiting. From any thread."""
+        """Give up, on either side: the other one gets ``Stopped``. From any thread."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
-        self._loop.call_soon_threadsafe(self._room.set)
 
     def read(self, most: int) -> bytes:
         """Return the next bytes; see ``Intake``.
@@ -80,7 +76,7 @@ class Pipe:
                 was_full = self._held >= _MOST_HELD
                 self._held -= len(piece)
                 if was_full and self._held < _MOST_HELD:
-                    self._loop.call_soon_threadsafe(self._room.set)
+                    self._changed.notify()
             if len(piece) <= most:
                 return piece
             self._rest = memoryview(piece)

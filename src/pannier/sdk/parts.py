@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,25 +146,19 @@ class Part:
                 f"{str(self.target)!r} needs {show_size(needed)}, and {show_size(free)} are free there; make room first"
             )
 
-    def write(self, pieces: Sequence[bytes], at: int) -> Window:
-        """Write pieces, one after the other, and return where they are now.
+    def write(self, piece: memoryview, at: int) -> Window:
+        """Write a piece, and return where it is now.
 
         Raises:
-            TargetUnusable: They cannot be written.
+            TargetUnusable: It cannot be written.
         """
-        views = [memoryview(piece) for piece in pieces]
-        start = at
+        done = 0
         try:
-            while views:
-                written = os.pwritev(self._descriptor, views[:1024], at)
-                at += written
-                while views and written >= len(views[0]):
-                    written -= len(views.pop(0))
-                if written:
-                    views[0] = views[0][written:]
+            while done < len(piece):
+                done += os.pwrite(self._descriptor, piece[done:], at + done)
         except OSError as error:
             raise TargetUnusable(f"{str(self._path)!r} cannot be written ({error.strerror})") from None
-        return Window(start, at)
+        return Window(at, at + done)
 
     def read(self, at: int, length: int) -> bytes:
         """Return bytes that were written."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import aclosing
 from typing import Any
 
 from pannier.quantities import MIB
@@ -14,7 +13,6 @@ from pannier.sdk.following import Following
 from pannier.sdk.parts import Part
 from pannier.sdk.threads import in_thread
 from pannier.sdk.verification import Check, Checked, EntriesDamaged, checks_inside
-from pannier.sdk.writing import Writing
 from pannier.window import Window
 
 _FIRST_SAVE, _LAST_SAVE = 0.25, 1.0
@@ -28,12 +26,16 @@ class Ranged:
     def __init__(
         self, part: Part, fetching: Fetching, check: Check, *, parallel: int, wrote: Callable[[int], None]
     ) -> None:
-        """``wrote`` is told of the bytes of each write; ``check`` looks at all that is there, from the beginning."""
+        """Made in an event loop.
+
+        ``wrote`` is told of the bytes of each write; ``check`` looks at all that is there, from the beginning.
+        """
         assert part.version.length is not None
         self._part, self._fetching, self._check, self._wrote = part, fetching, check, wrote
         self._windows = deque(pieces(part.done.missing(Window(0, part.version.length)).windows, parallel))
         self._lanes = min(parallel, len(self._windows))
         self._following = Following(part)
+        self._loop = asyncio.get_running_loop()
 
     async def run(self) -> Checked:
         """Fetch what is missing, and return what was checked. What came is kept, and noted, however it ends.
@@ -69,13 +71,10 @@ class Ranged:
         """Fetch one window after the other on one connection."""
         while self._windows:
             window = self._windows.popleft()
-            writing = Writing(self._part, window.start, self._take_note)
-            try:
-                async with aclosing(self._fetching.read(window, lane)) as came:
-                    async for piece in came:
-                        await writing.put(piece)
-            finally:
-                await writing.flush()
+            await self._fetching.pour(window, self._write, lane)
+
+    def _write(self, piece: memoryview, at: int) -> None:
+        self._loop.call_soon_threadsafe(self._take_note, self._part.write(piece, at))
 
     def _take_note(self, window: Window) -> None:
         self._part.done = self._part.done.add(window)

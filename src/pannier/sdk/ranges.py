@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from pannier.sdk.fetching import Fetching
@@ -57,9 +56,12 @@ class Ranges:
             Declined, Unreachable: They cannot be had.
         """
         read = bytearray()
-        async with aclosing(self._fetching.read(window)) as pieces:
-            async for piece in pieces:
-                read += piece
+
+        def take(piece: memoryview, _: int) -> None:
+            nonlocal read
+            read += piece
+
+        await self._fetching.pour(window, take)
         return bytes(read)
 
     def _tell(self, note: str) -> None:

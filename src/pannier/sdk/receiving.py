@@ -1,8 +1,7 @@
-"""The body of an answer, taken from its socket by threads: the event loop would copy each byte twice more.
+"""The body of an answer, taken from its socket by a thread: the event loop would copy each byte twice more.
 
 aiohttp reads the head. Where the rest is nothing but ``Content-Length`` bytes on a plain connection, its reading is
-paused, and the socket is read through a descriptor of our own: large pieces, of which the loop only hears. Such a
-connection is not used again.
+paused, and the socket is read through a descriptor of our own. Such a connection is not used again.
 """
 
 from __future__ import annotations
@@ -11,20 +10,31 @@ import asyncio
 import os
 import select
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import aiohttp
 
-from pannier.sdk.threads import in_thread
+from pannier.sdk.threads import in_thread_of
 
 _WORTH_IT = 2**20
 """Bytes from which on a body is taken so; a smaller one leaves its connection for the next request."""
 _AT_ONCE = 2**20
-"""Bytes after which the loop hears of what came."""
-_PIECE = 2**18
+"""Bytes of a piece."""
 _PATIENCE = 5
-"""Milliseconds for which more is awaited after something came, before the loop hears of it."""
+"""Milliseconds for which more is awaited after something came, before that is handed on."""
+
+Sink = Callable[[memoryview], None]
+"""Takes the next piece of a body, which is only lent: it is something else after the call. It may block."""
+
+
+class Lost(Exception):
+    """A connection failed; ``reason`` says how."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class CutOff(OSError):
@@ -40,61 +50,58 @@ class Receiving:
         self._silence = round(silence * 1000)
         self._readable = select.poll()
         self._readable.register(descriptor, select.POLLIN)
+        self._thread = ThreadPoolExecutor(1, "pannier-receiving")
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body in pieces of up to 256 KiB.
+    async def pour(self, sink: Sink) -> None:
+        """Hand all of it to ``sink``, in one thread.
 
         Raises:
-            CutOff: It broke off.
-            TimeoutError: Nothing came for too long.
-            OSError: The connection failed.
+            Lost: It broke off, or nothing came for too long; what came before was handed on.
+            Exception: Whatever ``sink`` raises.
         """
-        if self._buffered:
-            yield self._buffered
-        while self._left:
-            reading = asyncio.ensure_future(in_thread(self._read))
-            try:
-                pieces = await asyncio.shield(reading)
-            except asyncio.CancelledError:
-                self._interrupt()  # in_thread ends with its thread only, which may wait for what never comes
-                await asyncio.gather(reading, return_exceptions=True)
-                raise
-            for piece in pieces:
-                yield piece
+        pouring = asyncio.ensure_future(in_thread_of(self._thread, self._pour, sink))
+        try:
+            await asyncio.shield(pouring)
+        except asyncio.CancelledError:
+            with suppress(OSError):  # the thread, which is waited for, may itself wait for what never comes
+                self._socket.shutdown(socket.SHUT_RDWR)
+            await asyncio.gather(pouring, return_exceptions=True)
+            raise
 
     def close(self) -> None:
         """Close this descriptor; the connection itself is its owner's to close."""
+        self._thread.shutdown()
         self._socket.close()
 
-    def _read(self) -> list[bytes]:
-        """Return what comes next, once that is much or nothing comes just then; the end that came early comes alone."""
-        pieces: list[bytes] = []
-        room = min(self._left, _AT_ONCE)
-        while room:
-            if not self._readable.poll(_PATIENCE if pieces else self._silence):
-                if pieces:
-                    break
-                raise TimeoutError
-            try:
-                piece = self._socket.recv(min(room, _PIECE))
-            except BlockingIOError:
-                continue
-            except OSError:
-                if pieces:
-                    break
-                raise
-            if not piece:
-                if pieces:
-                    break
-                raise CutOff
-            pieces.append(piece)
-            room -= len(piece)
-            self._left -= len(piece)
-        return pieces
+    def _pour(self, sink: Sink) -> None:
+        if self._buffered:
+            sink(memoryview(self._buffered))
+        buffer = memoryview(bytearray(min(self._left, _AT_ONCE)))
+        while self._left:
+            filled, error = self._fill(buffer[: self._left])
+            self._left -= filled
+            if filled:
+                sink(buffer[:filled])
+            if error is not None:
+                raise Lost(error)
 
-    def _interrupt(self) -> None:
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+    def _fill(self, buffer: memoryview) -> tuple[int, OSError | None]:
+        """Read until a buffer is full or nothing comes just then; return how far it is, and what put an end to it."""
+        filled = 0
+        try:
+            while filled < len(buffer):
+                if not self._readable.poll(_PATIENCE if filled else self._silence):
+                    return filled, None if filled else TimeoutError()
+                try:
+                    came = self._socket.recv_into(buffer[filled:])
+                except BlockingIOError:
+                    continue
+                if not came:
+                    return filled, CutOff()
+                filled += came
+        except OSError as error:
+            return filled, error
+        return filled, None
 
 
 def take_over(response: aiohttp.ClientResponse, silence: float) -> Receiving | None:
@@ -103,6 +110,9 @@ def take_over(response: aiohttp.ClientResponse, silence: float) -> Receiving | N
     Args:
         response: Of which nothing of the body was read yet. It is to be closed, not released.
         silence: Seconds after which nothing more is awaited.
+
+    Raises:
+        aiohttp.ClientError, OSError: The connection has failed already.
     """
     length, connection = response.content_length, response.connection
     if length is None or length < _WORTH_IT or connection is None or response.content.at_eof():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from pannier.sdk.fetching import Fetching
 from pannier.sdk.intake import Intake, Pipe, Stopped
 from pannier.sdk.problems import Busy, ConnectionLost, Unreachable
 from pannier.sdk.progress import Progress, ProgressCallback, ignore
+from pannier.sdk.receiving import Sink
 from pannier.sdk.remote import ArchiveChanged, Places, Version, look
 from pannier.sdk.threads import in_thread
 from pannier.sdk.transport import Transport
@@ -60,57 +60,54 @@ class Stream:
         """
         pipe = Pipe()
         using = asyncio.create_task(in_thread(_use_and_stop, use, pipe))
+        pouring = asyncio.create_task(self._pour(version, pipe))
         try:
-            async with aclosing(self.pieces(version)) as pieces:
-                async for piece in pieces:
-                    await pipe.put(piece)
-                    if using.done():
-                        break
+            try:
+                await asyncio.shield(pouring)
+            except Stopped:
+                pass  # nobody reads any more, for a reason that follows
             pipe.end()
             return await using
-        except Stopped:
-            raise AssertionError("only this stops it, after its end") from None
         finally:
-            pipe.stop()
-            await asyncio.gather(using, return_exceptions=True)
+            pipe.stop()  # first: what is waited for may itself wait for room
+            pouring.cancel()
+            await asyncio.gather(pouring, using, return_exceptions=True)
 
-    async def pieces(self, version: Version) -> AsyncGenerator[bytes, None]:
-        """Yield all that there is, in order.
+    async def _pour(self, version: Version, pipe: Pipe) -> None:
+        loop = asyncio.get_running_loop()
+        fetching = Fetching(self.transport, self.places, version, self._tell) if version.resumable else None
 
-        Raises:
-            ArchiveChanged, Unreachable, Declined: It cannot come to its end.
-        """
-        fetching = None
-        if version.resumable:
-            fetching = Fetching(self.transport, self.places, version, self._tell)
-            source = fetching.read(Window(0, version.length or 0))
-        else:
-            source = self._once()
+        def take(piece: memoryview, _: int = 0) -> None:
+            pipe.put(bytes(piece))
+            loop.call_soon_threadsafe(count, len(piece))
+
+        def count(size: int) -> None:
+            self.came += size
+            self.resumed = fetching.resumed if fetching is not None else 0
+            self.progress(Progress(self.came, self._total))
+
         try:
-            async with aclosing(source) as pieces:
-                async for piece in pieces:
-                    self.came += len(piece)
-                    self.resumed = fetching.resumed if fetching is not None else 0
-                    self.progress(Progress(self.came, self._total))
-                    yield piece
+            if fetching is not None:
+                await fetching.pour(Window(0, version.length or 0), take)
+                self.resumed = fetching.resumed
+            else:
+                await self._once(take)
         except ArchiveChanged as error:
             raise await explained(error, self.transport, self.places, self.came) from error
 
-    async def _once(self) -> AsyncGenerator[bytes, None]:
-        """Yield what has no ranges: tried again until its first byte was given out, and not after that."""
-        failures, given = 0, 0
+    async def _once(self, take: Sink) -> None:
+        """Take what has no ranges: tried again until its first byte was given out, and not after that."""
+        failures = 0
         while True:
             try:
                 async with self.transport.stream("GET", self.places.pick(failures)) as body:
-                    async for piece in body.chunks():
-                        given += len(piece)
-                        yield piece
+                    await body.pour(take)
                 return
             except (Unreachable, Busy) as error:
-                if given:
+                if self.came:
                     what = error.reason if isinstance(error, Unreachable) else str(error)
                     where = str(self.places.first.origin())
-                    raise ConnectionLost(where, f"{what} at {show_bytes(given)}; {_NO_RANGES}") from error
+                    raise ConnectionLost(where, f"{what} at {show_bytes(self.came)}; {_NO_RANGES}") from error
                 failures += 1
                 wait = self.transport.backoff.wait(failures, error)
                 if wait is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -15,7 +16,12 @@ async def in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
 
     So nobody closes a file that a thread still writes to.
     """
-    future = asyncio.get_running_loop().run_in_executor(None, lambda: work(*args, **kwargs))
+    return await in_thread_of(None, work, *args, **kwargs)
+
+
+async def in_thread_of(executor: Executor | None, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do the same in a thread of an executor; the event loop's own has few, for what does not take long."""
+    future = asyncio.get_running_loop().run_in_executor(executor, lambda: work(*args, **kwargs))
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

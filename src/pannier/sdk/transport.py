@@ -8,8 +8,8 @@ import json
 import os
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -20,8 +20,9 @@ from yarl import URL
 
 from pannier import __version__
 from pannier.sdk.problems import ClientError, ConnectionLost, Declined, NeverSent, Unexpected, Unreachable, declined
-from pannier.sdk.receiving import CutOff, take_over
+from pannier.sdk.receiving import CutOff, Lost, Sink, take_over
 from pannier.sdk.retries import Backoff
+from pannier.sdk.threads import in_thread
 
 if TYPE_CHECKING:  # a download needs no model, so nobody waits for pydantic
     from pydantic import BaseModel
@@ -32,6 +33,8 @@ _LARGEST_ANSWER = 2**26
 _LARGEST_PROBLEM = 2**24
 _BUFFER = 2**18
 """Bytes that are read ahead of whoever takes a body; aiohttp keeps up to twice as many."""
+_GATHERED = 2**20
+"""Bytes after which somebody else's thread is bothered."""
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """RFC 9110 section 9.2.2: asking twice does what asking once does."""
 
@@ -124,35 +127,55 @@ class Body:
         """Where it came from in the end, after redirects."""
         return self._response.url
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes, in pieces of up to some hundred KiB.
 
         Raises:
             ConnectionLost: It broke off, or nothing came for too long.
         """
-        async with aclosing(self._pieces()) as pieces:
-            while True:
-                try:
-                    piece = await anext(pieces)
-                except StopAsyncIteration:
-                    return
-                except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    raise ConnectionLost(self._where, _reason(error)) from error
-                yield piece
+        pieces = self._response.content.iter_any().__aiter__()
+        while True:
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise ConnectionLost(self._where, _reason(error)) from error
+            yield piece
 
-    async def _pieces(self) -> AsyncGenerator[bytes, None]:
-        receiving = take_over(self._response, self._silence)
+    async def pour(self, sink: Sink) -> None:
+        """Hand the body to ``sink`` in threads, piece by piece and in order.
+
+        Raises:
+            ConnectionLost: It broke off, or nothing came for too long; what came before was handed on.
+            Exception: Whatever ``sink`` raises.
+        """
+        try:
+            receiving = take_over(self._response, self._silence)
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionLost(self._where, _reason(error)) from error
         if receiving is None:
-            async for piece in self._response.content.iter_any():
-                yield piece
+            await self._pour(sink)
             return
         try:
-            async with aclosing(receiving.pieces()) as pieces:
-                async for piece in pieces:
-                    yield piece
+            await receiving.pour(sink)
+        except Lost as error:
+            raise ConnectionLost(self._where, _reason(error.reason)) from error
         finally:
             receiving.close()
             self._response.close()
+
+    async def _pour(self, sink: Sink) -> None:
+        gathered = bytearray()
+        try:
+            async for piece in self.chunks():
+                gathered += piece
+                if len(gathered) >= _GATHERED:
+                    full, gathered = gathered, bytearray()
+                    await in_thread(sink, memoryview(full))
+        finally:
+            if gathered:
+                await in_thread(sink, memoryview(gathered))
 
     async def read(self, most: int) -> bytes:
         """Return the body, or its first ``most`` bytes; errors as ``chunks``."""

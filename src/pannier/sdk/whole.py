@@ -7,14 +7,13 @@ from collections.abc import Callable
 
 from yarl import URL
 
-from pannier.sdk.intake import Pipe
+from pannier.sdk.intake import Pipe, Stopped
 from pannier.sdk.parts import Part
 from pannier.sdk.problems import Busy, Unreachable
 from pannier.sdk.remote import Places
 from pannier.sdk.threads import in_thread
 from pannier.sdk.transport import Transport
 from pannier.sdk.verification import Check, Checked
-from pannier.sdk.writing import Writing
 
 
 class Whole:
@@ -61,22 +60,29 @@ class Whole:
             await asyncio.sleep(wait)
 
     async def _once(self, url: URL) -> Checked:
+        pipe, loop, at = Pipe(), asyncio.get_running_loop(), 0
+
+        def take(piece: memoryview) -> None:
+            nonlocal at
+            pipe.put(bytes(piece))
+            window = self._part.write(piece, at)
+            at = window.stop
+            loop.call_soon_threadsafe(self._count, window.length)
+
         async with self._transport.stream("GET", url) as body:
-            pipe, writing = Pipe(), Writing(self._part, 0, lambda window: self._count(window.length))
             checking = asyncio.create_task(in_thread(self._check_and_stop, pipe))
+            pouring = asyncio.create_task(body.pour(take))
             try:
-                async for piece in body.chunks():
-                    await pipe.put(piece)
-                    await writing.put(piece)
-                    if checking.done():
-                        break
-                await writing.flush()
+                try:
+                    await asyncio.shield(pouring)
+                except Stopped:
+                    pass  # what came is not sound, as the check is about to say
                 pipe.end()
                 return await checking
             finally:
-                pipe.stop()
-                await asyncio.gather(checking, return_exceptions=True)
-                await writing.flush()
+                pipe.stop()  # first: what is waited for may itself wait for room
+                pouring.cancel()
+                await asyncio.gather(pouring, checking, return_exceptions=True)
 
     def _check_and_stop(self, pipe: Pipe) -> Checked:
         try:
