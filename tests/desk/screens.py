@@ -170,10 +170,11 @@ def downloading(it: Place, camera: Camera) -> None:
         camera.press(".bar .primary")
     page.locator('.download[data-state="running"]').wait_for()
     page.wait_for_timeout(1200)
-    it.write("2026/summit.png", hills(960, 600) + b"changed")
+    picture = (it.root / "2026/summit.png").read_bytes()
+    it.write("2026/summit.png", picture + b"changed")
     it.narrow.rate = 50_000_000
     page.locator('.download[data-state="stopped"]').wait_for()
-    it.write("2026/summit.png", hills(960, 600))
+    it.write("2026/summit.png", picture)
     shot("stopped")
     camera.press(".download .acts button:last-child")
     page.wait_for_timeout(1000)
