@@ -21,15 +21,16 @@ MIB = 2**20
 QUICK = Backoff(tries=4, first=0.02)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    trees.plant(tmp_path / "trip", 71, small=12, large=(6 * MIB,))
-    (tmp_path / "trip/사진").mkdir(exist_ok=True)
-    (tmp_path / "trip/사진/바다.txt").write_text("파도")
-    return tmp_path
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    trees.plant(home / "trip", 71, small=12, large=(6 * MIB,))
+    (home / "trip/사진").mkdir(exist_ok=True)
+    (home / "trip/사진/바다.txt").write_text("파도")
+    return home
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[Server]:
     with serving(home, home / "trip") as running:
         yield running

@@ -121,15 +121,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name (PEP 562)."""
-    if name in _WHERE:
-        found = globals()[name] = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
-        return found
-    if name in __all__:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # which would take any name for one that is there
 
+    def __getattr__(name: str) -> Any:
+        """Load a public name (PEP 562)."""
+        if name in _WHERE:
+            found = globals()[name] = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+            return found
+        if name in __all__:
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
