@@ -41,6 +41,8 @@ HARMLESS = {
     "size": "a number",
     "lang": "compared",
     "page": "a number",
+    "start": "a number",
+    "etag": "compared",
     "key": "compared",
     "id": "a name in the trash: tried below",
     "code": "compared with what is kept",
@@ -179,6 +181,10 @@ async def test_no_address_leads_outside(it: DeskServer) -> None:
             answer = await owner.get(f"{route.partition(' ')[2]}?{asked}")
             assert answer.status < 500
             assert b"secret" not in answer.body or text in answer.json.get("detail", "") or answer.status >= 400, text
+    link = (await owner.post("/desk/links", folder="trip", paths=["a", "dir/b"], filename="x.zip")).json["code"]
+    for text in attacks(outside):
+        answer = await it.stranger().get(f"/s/{link}/x.zip/members?path={quote(text)}")
+        assert answer.status in (400, 404), (text, answer.status)
     for text in (*attacks(outside), "0" * 32):
         for what in ("restore", "forget"):
             address = f"/desk/trash/{quote(text, safe='')}/{what}"

@@ -8,7 +8,7 @@ from pannier.api.client_archives import given_token
 from pannier.api.handlers import Answered, ApiResponse, QueryParam, api_handler
 from pannier.api.requests import Context
 from pannier.api.routes import Route
-from pannier.dto.members import ArchiveMembers, MembersQuery
+from pannier.dto.members import ArchiveMembers, MembersQuery, PlacesQuery
 from pannier.errors import (
     FileMissing,
     FolderMissing,
@@ -57,7 +57,7 @@ class ClientMembers:
         grant = await self._archives.admit(given_token(asked.token, context), asked.format, asked.compression)
         return await self.answer(grant, asked)
 
-    async def answer(self, grant: Grant, asked: MembersQuery) -> Answered:
+    async def answer(self, grant: Grant, asked: PlacesQuery) -> Answered:
         """Answer with entries of what is allowed in a session; errors as ``Sessions.enter`` and ``Members.members``."""
         assert grant.ticket is not None, "an archive token has a session"
         visit = await self._sessions.enter(grant.ticket)

@@ -31,7 +31,7 @@ from pannier.desk.html import Page, SeeOther, Site
 from pannier.desk.problems import said, wants_page
 from pannier.dto.archives import OfferedFormat
 from pannier.dto.links import LONGEST_PASSWORD, ReceivedQuery, ReceivedReply
-from pannier.dto.members import ArchiveMembers, MembersQuery
+from pannier.dto.members import ArchiveMembers, PlacesQuery
 from pannier.errors import (
     FileMissing,
     InvalidRequest,
@@ -142,7 +142,7 @@ class DeskReceiving:
 
     @api_handler
     async def members(
-        self, path: PathParam[ShareFilePath], query: QueryParam[MembersQuery], context: Context
+        self, path: PathParam[ShareFilePath], query: QueryParam[PlacesQuery], context: Context
     ) -> Answered:
         """``GET /s/{code}/{name}/members``: where the entries lie in the archive; spends nothing."""
         return await self._for_who_knows(path.parsed, context, lambda grant: self._members.answer(grant, query.parsed))

@@ -11,18 +11,23 @@ MOST_MEMBERS = 1_000
 """Most entries of one page."""
 
 
-class MembersQuery(BaseModel):
-    """The query of ``/archive-members``; other keys are ignored."""
+class PlacesQuery(BaseModel):
+    """Which entries are asked for; the query of ``/s/{code}/{name}/members``. Other keys are ignored."""
 
-    token: str | None = None
-    format: ArchiveFormat | None = None
-    compression: CompressionField | None = None
     path: VolumePath | None = None
     """Only the entry of that path, or of that name in the archive."""
     start: int = Field(default=0, ge=0, le=2**53)
     """The number of the first entry that is told, in the order of the archive."""
     etag: str | None = Field(default=None, max_length=256)
     """Of the archive that is asked about; whatever it is now unless given."""
+
+
+class MembersQuery(PlacesQuery):
+    """The query of ``/archive-members``; other keys are ignored."""
+
+    token: str | None = None
+    format: ArchiveFormat | None = None
+    compression: CompressionField | None = None
 
 
 class PlacedMember(Member):
