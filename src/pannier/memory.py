@@ -8,6 +8,8 @@ import gc
 _C = ctypes.CDLL(None)
 _M_ARENA_MAX = -8  # malloc.h; mallopt(3)
 _ARENAS = 2
+_THRESHOLDS = 700, 10, 10
+"""Python's own; a command sets others while it loads."""
 
 
 def share_heap() -> None:
@@ -28,6 +30,7 @@ def keep_out_of_collections() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
 
 
 def give_back() -> None:

@@ -75,7 +75,21 @@ class Content:
 
     async def check(self) -> None:
         """See that it is still what it was."""
-        await asyncio.to_thread(self._check)
+        await asyncio.to_thread(self.check_now)
+
+    def send_to(self, descriptor: int, start: int, stop: int) -> int:
+        """Send bytes of a window to a socket, and return how many: none if it takes none now. Blocks on the file.
+
+        Raises:
+            OSError: The connection failed, or the file cannot be read.
+        """
+        try:
+            sent = os.sendfile(descriptor, self._descriptor, start, stop - start)
+        except BlockingIOError:
+            return 0
+        if not sent:
+            raise LocalFileChanged(self._source.path)
+        return sent
 
     def _read(self, start: int, stop: int) -> bytes:
         try:
@@ -88,7 +102,7 @@ class Content:
 
     def _whole(self) -> tuple[bytes, int]:
         content = self._read(0, self.size) if self.size else b""
-        self._check()
+        self.check_now()
         return content, crc32(content, 0)
 
     def _crc(self, start: int, stop: int) -> int:
@@ -97,7 +111,8 @@ class Content:
             value = crc32(self._read(at, min(at + _PIECE, stop)), value)
         return value
 
-    def _check(self) -> None:
+    def check_now(self) -> None:
+        """See that it is still what it was; blocks."""
         found = os.fstat(self._descriptor)
         if (found.st_size, found.st_mtime_ns) != (self._source.size, self._source.mtime_ns):
             raise LocalFileChanged(self._source.path)

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -18,6 +18,7 @@ from yarl import URL
 
 from pannier.protocol import tus
 from pannier.sdk.contents import Content
+from pannier.sdk.posting import FileBody
 from pannier.sdk.problems import Busy, ClientError, Conflict, Declined, LinkOver, NotFound, Unexpected, Unreachable
 from pannier.sdk.retries import Backoff
 from pannier.sdk.sources import Source
@@ -209,26 +210,18 @@ class Sending:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._silence) as patience:
-                sent = self._passing(content, start, stop, told, patience)
+
+                def passed(at: int) -> None:
+                    told.at(at)
+                    with suppress(RuntimeError):  # the answer was there before the last byte
+                        patience.reschedule(asyncio.get_running_loop().time() + self._silence)
+
+                sent = FileBody(content, start, stop, passed)
                 async with self._transport.stream("PATCH", url, headers=headers, data=sent) as answer:
                     pieces.arrived(time.monotonic() - began)
                     return _offset(answer.headers), _name(answer.headers)
         except TimeoutError:
             raise Unreachable(str(url.origin()), "nothing was taken for too long") from None
-
-    async def _passing(
-        self, content: Content, start: int, stop: int, told: Told, patience: asyncio.Timeout
-    ) -> AsyncIterator[bytes]:
-        """Yield a window's bytes; the last ones only if the file is still what it was when it was begun."""
-        at = start
-        async for piece in content.read(start, stop):
-            at += len(piece)
-            if at == content.size:
-                await content.check()
-            yield piece
-            told.at(at)
-            with suppress(RuntimeError):  # the answer was there before the last byte
-                patience.reschedule(asyncio.get_running_loop().time() + self._silence)
 
 
 class _Pieces:

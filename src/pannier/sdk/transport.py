@@ -286,7 +286,7 @@ class Transport:
         path: str | URL,
         *,
         headers: Mapping[str, str] | None = None,
-        data: bytes | AsyncIterator[bytes] | None = None,
+        data: bytes | aiohttp.Payload | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> AsyncIterator[Body]:
         """Ask once, and give the answer, of a status below 400, while its body is coming.
