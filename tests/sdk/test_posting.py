@@ -97,12 +97,10 @@ async def test_whoever_waits_for_a_peer_that_takes_nothing_can_be_cancelled(sour
     before = threading.active_count()
     async with taking() as (url, _), Transport() as transport:
         with closing(Content(larger)) as content:
-            told: list[int] = []
-            sending = asyncio.create_task(
-                send(transport, f"{url}/never", FileBody(content, 0, content.size, told.append))
-            )
-            while not told:
-                await asyncio.sleep(0.01)
+            begun = asyncio.Event()
+            body = FileBody(content, 0, content.size, lambda at: begun.set())
+            sending = asyncio.create_task(send(transport, f"{url}/never", body))
+            await begun.wait()
             sending.cancel()
             async with asyncio.timeout(20):
                 await asyncio.gather(sending, return_exceptions=True)
