@@ -1,8 +1,10 @@
 """`python -m bench.getting`: `pannier get` beside curl, and many connections beside one where each has a delay.
 
 Both save the same archive from the same server to the same disk, in turns; what is told are medians, and the median of
-the quotients of neighbours. A delayed connection is one through a proxy that holds back what it forwards, with a
-bounded window: as over a long way, where no more than a window is under way at any time.
+the quotients of neighbours. `get` ends when all is durable, curl when all is in memory: so it is measured beside curl,
+and beside curl with what makes its file durable. In memory (`--data /dev/shm`) that makes no difference. A delayed
+connection is one through a proxy that holds back what it forwards, with a bounded window: as over a long way, where no
+more than a window is under way at any time.
 """
 
 from __future__ import annotations
@@ -44,11 +46,14 @@ def main() -> int:
         with pannier(root / "large", root, count_each_time=False) as server:
             url = server.url()
             out = root / "out.zip"
-            curl = _saving(["curl", "-q", "-sS", "--fail", "-o", str(out), url], out)
+            line = ["curl", "-q", "-sS", "--fail", "-o", str(out), url]
+            curl = _saving(line, out)
+            synced = _saving(["sh", "-c", '"$@" && sync -d "$0"', str(out), *line], out)
             for parallel in (1, 8):
                 get = _saving(_get(url, out, parallel), out)
-                told = compare(get, curl, options.pairs)
-                print(f"get -j {parallel} beside curl, {options.mib} MiB: {told}", flush=True)
+                for name, other in (("curl", curl), ("curl and sync", synced)):
+                    told = compare(get, other, options.pairs)
+                    print(f"get -j {parallel} beside {name}, {options.mib} MiB: {told}", flush=True)
             unpacked = root / "unpacked"
             command = [sys.executable, "-m", "pannier", "get", url, "--extract", str(unpacked), "--silent"]
             told = compare(_saving(command, unpacked), curl, options.pairs)

@@ -356,7 +356,7 @@ CLAIMS: dict[type[BaseModel], dict[str, Attacks | str]] = {
         "exp": "a number",
         "pannier": "its members are ways of their own",
     },
-    DownloadClaim: {"v": "a number", "strict": "yes or no"},
+    DownloadClaim: {"v": "a number", "strict": "yes or no", "told": "yes or no"},
     PannierClaim: {
         "v": "a number",
         "selection": TEXT,

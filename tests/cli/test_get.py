@@ -69,7 +69,7 @@ def test_a_cut_is_told_and_gone_on_with(server: Pannier, whole: bytes, tmp_path:
 def test_a_part_of_an_earlier_run_is_gone_on_with(server: Pannier, whole: bytes, tmp_path: Path) -> None:
     url, out = server.url(), tmp_path / "out.zip"
     command = [sys.executable, "-m", "pannier", "get", "-", "-o", str(out), "-j", "4"]
-    with CuttingProxy(server.client_port, pace=MIB) as proxy:
+    with CuttingProxy(server.client_port, pace=MIB // 4) as proxy:
         with subprocess.Popen(
             command, env=environment(tmp_path), stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
         ) as process:

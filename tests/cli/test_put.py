@@ -297,7 +297,7 @@ def test_a_file_that_changes_while_it_is_sent_never_arrives(run: Run, home: Path
 
 
 def test_ctrl_c_leaves_what_the_same_line_goes_on_with(run: Run, home: Path) -> None:
-    wanted = sparse(home / "stopped.bin", 160 * MIB)
+    wanted = sparse(home / "stopped.bin", 480 * MIB)
     with begin(home, "stopped.bin", "trip/stopped/") as client:
         wait_for(client, home / "trip", 24 * MIB)
         client.send_signal(2)

@@ -103,6 +103,7 @@ def test_by_keyboard_alone(trip: Place) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".panel pre")).to_contain_text("<script>alert(1)</script>")
     page.keyboard.press("Escape")
+    expect(page.locator(".panel pre")).to_have_count(0)
     page.keyboard.press("Escape")
     expect(page.locator(".rows .row")).to_have_count(3)
     page.keyboard.press("?")

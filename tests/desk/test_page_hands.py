@@ -85,6 +85,7 @@ def test_shift_extends_from_where_one_was_and_ctrl_toggles(trip: Place) -> None:
 def test_fingers_pick_open_and_hold(trip: Place) -> None:
     page = trip.person(PHONE)
     row(page, "a.txt").locator(".box").tap()
+    expect(page.locator(".rows .row.picked")).to_have_count(1)
     row(page, "b.txt").tap(position={"x": 280, "y": 28})
     assert picked(page) == ["a.txt", "b.txt"]
     row(page, "a.txt").tap(position={"x": 280, "y": 28})
