@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+import threading
 from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
 
 from tests.examples import QUICK, WHOLE
+
+# A shell has what it runs in the background ignore Ctrl-C, and every process that is started here would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Hundreds of servers and commands are started: compiling every module again each time is half of what that costs.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

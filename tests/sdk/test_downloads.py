@@ -104,7 +104,7 @@ def test_a_client_that_is_killed_goes_on_with_what_it_noted(
 ) -> None:
     out = tmp_path / "out.zip"
     url = server.url()
-    with CuttingProxy(server.client_port, pace=2 * MIB // parallel) as proxy:
+    with CuttingProxy(server.client_port, pace=8 * MIB // parallel) as proxy:
         arguments = [sys.executable, "-c", _RUN, proxy.through(url), str(out), str(parallel)]
         noted = ""
         for number in (signal.SIGKILL, signal.SIGINT):
