@@ -114,6 +114,17 @@ async def test_a_body_that_breaks_off_is_no_end_and_what_came_of_it_is_there() -
     assert came == BODY[:2_000_000]
 
 
+async def test_a_sink_never_gets_nothing_which_would_look_like_the_end() -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(0))
+        writer.close()
+
+    sizes: list[int] = []
+    async with answering(answer) as url, Transport() as transport, transport.stream("GET", url) as body:
+        await body.pour(lambda piece: sizes.append(len(piece)))
+    assert not sizes
+
+
 async def test_a_server_that_falls_silent_is_left() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head() + BODY[:2_000_000])

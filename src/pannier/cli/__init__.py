@@ -6,7 +6,6 @@ code of ``outcomes.ExitCode``; a traceback means a bug.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -15,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from pannier import __version__
+from pannier import __version__, memory
 from pannier.cli.commands import Commands
 from pannier.cli.completion import VARIABLE, prepare
 from pannier.cli.failures import as_failure, needs_extra
@@ -59,15 +58,11 @@ def application() -> typer.Typer:
     return app
 
 
-_BORN = 100_000
-"""New objects before garbage is looked for: that took a fifth of a start, among modules that stay."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; ``arguments`` are the process's own when None."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     as_json = "--json" in given
-    gc.set_threshold(_BORN)
+    memory.collect_rarely()
     silence(False)
     if VARIABLE in os.environ:
         prepare()

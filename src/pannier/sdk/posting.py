@@ -10,15 +10,15 @@ import os
 import select
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from typing_extensions import override
 
 from pannier.sdk.contents import Content
-from pannier.sdk.threads import in_thread_of
+from pannier.sdk.threads import in_own_thread
 
 _AT_ONCE = 2**20
 """Bytes after which the loop hears of what was sent."""
@@ -60,14 +60,12 @@ class FileBody(aiohttp.Payload):
         if descriptor is None:
             await self._write_pieces(writer)
             return
-        with closing(socket.socket(fileno=descriptor)) as peer, ThreadPoolExecutor(1, "pannier-sending") as thread:
-            sending = asyncio.ensure_future(in_thread_of(thread, self._send, peer, asyncio.get_running_loop()))
-            try:
-                await asyncio.shield(sending)
-            except asyncio.CancelledError:
-                self._unwanted = True
-                await asyncio.gather(sending, return_exceptions=True)
-                raise
+        with closing(socket.socket(fileno=descriptor)) as peer:
+            send = partial(self._send, peer, asyncio.get_running_loop())
+            await in_own_thread("pannier-sending", send, self._interrupt)
+
+    def _interrupt(self) -> None:
+        self._unwanted = True
 
     async def _write_pieces(self, writer: AbstractStreamWriter) -> None:
         async for piece in self._content.read(self._at, self._stop):

@@ -56,12 +56,7 @@ class Ranges:
             Declined, Unreachable: They cannot be had.
         """
         read = bytearray()
-
-        def take(piece: memoryview, _: int) -> None:
-            nonlocal read
-            read += piece
-
-        await self._fetching.pour(window, take)
+        await self._fetching.pour(window, lambda piece, _: read.extend(piece))
         return bytes(read)
 
     def _tell(self, note: str) -> None:

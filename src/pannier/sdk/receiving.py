@@ -6,17 +6,16 @@ paused, and the socket is read through a descriptor of our own. Such a connectio
 
 from __future__ import annotations
 
-import asyncio
 import os
 import select
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import aiohttp
 
-from pannier.sdk.threads import in_thread_of
+from pannier.sdk.threads import in_own_thread
 
 _WORTH_IT = 2**20
 """Bytes from which on a body is taken so; a smaller one leaves its connection for the next request."""
@@ -50,7 +49,6 @@ class Receiving:
         self._silence = round(silence * 1000)
         self._readable = select.poll()
         self._readable.register(descriptor, select.POLLIN)
-        self._thread = ThreadPoolExecutor(1, "pannier-receiving")
 
     async def pour(self, sink: Sink) -> None:
         """Hand all of it to ``sink``, in one thread.
@@ -59,19 +57,15 @@ class Receiving:
             Lost: It broke off, or nothing came for too long; what came before was handed on.
             Exception: Whatever ``sink`` raises.
         """
-        pouring = asyncio.ensure_future(in_thread_of(self._thread, self._pour, sink))
-        try:
-            await asyncio.shield(pouring)
-        except asyncio.CancelledError:
-            with suppress(OSError):  # the thread, which is waited for, may itself wait for what never comes
-                self._socket.shutdown(socket.SHUT_RDWR)
-            await asyncio.gather(pouring, return_exceptions=True)
-            raise
+        await in_own_thread("pannier-receiving", partial(self._pour, sink), self._interrupt)
 
     def close(self) -> None:
         """Close this descriptor; the connection itself is its owner's to close."""
-        self._thread.shutdown()
         self._socket.close()
+
+    def _interrupt(self) -> None:
+        with suppress(OSError):  # the thread may wait for what never comes
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def _pour(self, sink: Sink) -> None:
         if self._buffered:

@@ -173,9 +173,12 @@ class Body:
                 if len(gathered) >= _GATHERED:
                     full, gathered = gathered, bytearray()
                     await in_thread(sink, memoryview(full))
-        finally:
+        except ConnectionLost:
             if gathered:
                 await in_thread(sink, memoryview(gathered))
+            raise
+        if gathered:
+            await in_thread(sink, memoryview(gathered))
 
     async def read(self, most: int) -> bytes:
         """Return the body, or its first ``most`` bytes; errors as ``chunks``."""
