@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -75,6 +76,9 @@ async def ask(
         return Answer(response.status, response.headers, body, json.loads(body) if is_json else None)
 
 
+_SIGNED = itertools.count()
+
+
 def claims_of(token: str) -> dict[str, Any]:
     found: dict[str, Any] = jwt.decode(token, KEY, algorithms=["HS256"])
     return found
@@ -82,7 +86,8 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def signed(claims: dict[str, Any]) -> str:
     """A token that only who knows the key can make: what it says is to be harmless all the same."""
-    return jwt.encode({"exp": int(time.time()) + 600, **claims}, KEY, algorithm="HS256")
+    # two tokens of the same claims would be one, and have one session: each of these ends at a second of its own
+    return jwt.encode({"exp": int(time.time()) + 600 + next(_SIGNED), **claims}, KEY, algorithm="HS256")
 
 
 # ---------------------------------------------------------------- what follows an answer

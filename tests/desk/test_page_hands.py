@@ -8,7 +8,6 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -38,8 +37,11 @@ def drag(page: Page, over: str, files: list[Path], *, drop: bool = True) -> None
         line.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
 
 
-def picked(page: Page) -> list[Any]:
-    return [each.get_attribute("data-name") for each in page.locator(".rows .row.picked").all()]
+def expect_picked(page: Page, *names: str) -> None:
+    """Wait until these entries are picked, and no other."""
+    for name in names:
+        expect(row(page, name)).to_have_class(re.compile(r"\bpicked\b"))
+    expect(page.locator(".rows .row.picked")).to_have_count(len(names))
 
 
 def test_files_and_folders_are_dropped_on_the_listing_and_on_a_folder_in_it(trip: Place, tmp_path: Path) -> None:
@@ -72,13 +74,13 @@ def test_shift_extends_from_where_one_was_and_ctrl_toggles(trip: Place) -> None:
     where = {"x": 600, "y": 10}  # beside the name
     row(page, "b.txt").click(position=where)
     row(page, "d.txt").click(position=where, modifiers=["Shift"])
-    assert picked(page) == ["b.txt", "c.txt", "d.txt"]
+    expect_picked(page, "b.txt", "c.txt", "d.txt")
     row(page, "c.txt").locator("a.entry").click(modifiers=["Control"])
     row(page, "photos").click(position=where, modifiers=["Control"])
-    assert picked(page) == ["photos", "b.txt", "d.txt"]
+    expect_picked(page, "photos", "b.txt", "d.txt")
     row(page, "a.txt").locator(".box").click()
     row(page, "c.txt").locator(".box").click(modifiers=["Shift"])
-    assert picked(page) == ["photos", "a.txt", "b.txt", "c.txt", "d.txt"]
+    expect_picked(page, "photos", "a.txt", "b.txt", "c.txt", "d.txt")
     expect(page.locator(".bar.exact .first")).to_contain_text("5 selected")
 
 
@@ -87,9 +89,9 @@ def test_fingers_pick_open_and_hold(trip: Place) -> None:
     row(page, "a.txt").locator(".box").tap()
     expect(page.locator(".rows .row.picked")).to_have_count(1)
     row(page, "b.txt").tap(position={"x": 280, "y": 28})
-    assert picked(page) == ["a.txt", "b.txt"]
+    expect_picked(page, "a.txt", "b.txt")
     row(page, "a.txt").tap(position={"x": 280, "y": 28})
-    assert picked(page) == ["b.txt"]
+    expect_picked(page, "b.txt")
     box = row(page, "c.txt").bounding_box()
     assert box is not None
     line = page.context.new_cdp_session(page)
@@ -100,7 +102,7 @@ def test_fingers_pick_open_and_hold(trip: Place) -> None:
     page.get_by_role("menuitem", name="Preview").tap()
     expect(page.locator(".panel pre")).to_contain_text("ccc")
     page.get_by_role("button", name="Back").tap()
-    assert picked(page) == ["b.txt"]
+    expect_picked(page, "b.txt")
     row(page, "photos").locator("a.entry").tap()
     expect(row(page, "1.jpg")).to_be_visible()
     expect(page.locator(".bar.exact .first")).to_contain_text("1 selected")
