@@ -24,7 +24,7 @@ from pannier.volumes.hosts import Measure
 from pannier.volumes.posix import PosixVolume
 from tests.api.disk import disk
 from tests.api.host import OWNER, Host, kind, new_id
-from tests.api.live import Answer
+from tests.api.live import Answer, until
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -272,8 +272,9 @@ async def test_a_count_that_takes_long_is_waited_for_once_and_ends_with_the_serv
             await quotas.check(place, MIB)
         volume.go_on.clear()
         quotas.freed(place)
+        counted = volume.counts
         waiting = asyncio.create_task(quotas.check(place, MIB))
-        await asyncio.sleep(0.02)
+        await until(lambda: volume.counts > counted)
     finally:
         await quotas.close()
         await workers.close()
@@ -293,11 +294,7 @@ async def test_an_old_count_is_made_again_beside_what_it_still_allows(tmp_path: 
         await quotas.check(place, 1)
         volume.go_on.clear()
         await quotas.check(place, 1)  # waits for nobody
-        for _ in range(200):
-            if volume.counts == 2:
-                break
-            await asyncio.sleep(0.01)
-        assert volume.counts == 2
+        await until(lambda: volume.counts == 2)
     finally:
         await quotas.close()
         await workers.close()

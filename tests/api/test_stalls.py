@@ -155,8 +155,8 @@ async def test_an_upload_that_trickles_is_refused_and_keeps_what_came(tmp_path: 
 
 
 async def test_an_upload_of_500_bytes_a_second_comes_to_its_end(tmp_path: Path) -> None:
-    async with disk(tmp_path, **QUICK) as on:
-        data = os.urandom(SLOW * 5)
+    async with disk(tmp_path, limits={**QUICK["limits"], "stall_timeout": 4}) as on:
+        data = os.urandom(SLOW * 9)  # for more than twice as long as one may stall
         path, _ = await begun_upload(on.it, len(data))
         loop = asyncio.get_running_loop()
         with connect(on.it.listening.client_url) as client:

@@ -23,6 +23,7 @@ from pannier.parts import checksum_store
 from pannier.volumes.identities import pack_identity
 from tests.api.disk import Disk, disk
 from tests.api.live import FOLDER, KEY, Answer
+from tests.api.wire import PATIENCE
 
 MIB = 1024 * 1024
 TYPE = "application/offset+octet-stream"
@@ -210,11 +211,10 @@ async def test_what_no_checksum_vouches_for_is_dropped_when_its_request_is_cut(f
         with pytest.raises((aiohttp.ClientError, RuntimeError)):
             await session.patch(where, data=cut(), headers={**headers, "Upload-Checksum": given("sha1", b"x")})
     asked = await ask(folder, "HEAD", where)
-    for _ in range(100):
-        if asked.status != 409:
-            break
-        await asyncio.sleep(0.05)
-        asked = await ask(folder, "HEAD", where)
+    async with asyncio.timeout(PATIENCE):
+        while asked.status == 409:
+            await asyncio.sleep(0.01)
+            asked = await ask(folder, "HEAD", where)
     assert (asked.status, asked.headers["Upload-Offset"]) == (200, "0")
 
 

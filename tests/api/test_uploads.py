@@ -20,6 +20,7 @@ import pytest
 
 from tests.api.disk import Disk, disk
 from tests.api.live import FOLDER, KEY, Answer, until
+from tests.api.wire import PATIENCE
 
 MIB = 1024 * 1024
 CORS = "Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset, Content-Type"
@@ -210,11 +211,11 @@ async def test_what_a_cut_request_brought_stays(folder: Disk) -> None:
             await session.patch(url(folder, token), data=cut(), headers={"Upload-Offset": "0"})
     assert gone.is_set()
     offset = 0
-    for _ in range(100):
-        asked = await head(folder, token)
-        if asked.status == 200 and (offset := int(asked.headers["Upload-Offset"])):
-            break
-        await asyncio.sleep(0.05)  # its lease ends when the server has noticed
+    async with asyncio.timeout(PATIENCE):
+        while not offset:
+            asked = await head(folder, token)
+            offset = int(asked.headers["Upload-Offset"]) if asked.status == 200 else 0
+            await asyncio.sleep(0.01)  # its lease ends when the server has noticed
     assert 0 < offset <= 5 * MIB
     assert (await patch(folder, token, offset, content[offset:])).status == 204
     assert (folder.root / "f").read_bytes() == content

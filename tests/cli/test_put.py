@@ -16,7 +16,7 @@ import pytest
 
 from tests.cli.commands import LIMIT, Server, ask, environment, serving
 from tests.cli.here import Run, at_home
-from tests.e2e.running import Pannier, low_port
+from tests.e2e.running import Pannier
 
 MIB = 2**20
 
@@ -243,7 +243,7 @@ def test_a_server_that_was_killed_is_waited_for(tmp_path: Path) -> None:
     wanted = sparse(tmp_path / "z.bin", 160 * MIB)
     state = tmp_path / "state"
     with (
-        Pannier(tmp_path / "folder", state, port=low_port()) as server,
+        Pannier(tmp_path / "folder", state) as server,
         begin(tmp_path, "z.bin", "folder", "--state", str(state)) as client,
     ):
         wait_for(client, tmp_path / "folder", 48 * MIB)

@@ -109,12 +109,10 @@ def recipe(name: str, changes: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def front(name: str, upstream: str, place: Path) -> Iterator[Front]:
-    """Run nginx or Caddy before a listener (host and port) of Pannier until the block ends."""
+def front(name: str, upstream: str, port: int, place: Path) -> Iterator[Front]:
+    """Run nginx or Caddy at a port before a listener (host and port) of Pannier until the block ends."""
     place.mkdir()
     cert, key = certificate(place)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
     common = {
         "127.0.0.1:6021": upstream,
         "/etc/pannier/tls/fullchain.pem": str(cert),

@@ -25,6 +25,7 @@ from tests.cli.commands import LIMIT, ask
 from tests.deploy.fronts import Front, front
 from tests.e2e import trees
 from tests.e2e.proxying import FOLDER, FOLDER_PATH, Proxy, proxying, toml
+from tests.e2e.running import HeldPort
 from tests.e2e.test_proxy import signed, upstream_claims
 
 MIB = 1024 * 1024
@@ -58,7 +59,8 @@ def proxy(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
 @pytest.fixture(scope="module", params=["nginx", "caddy"])
 def before(request: pytest.FixtureRequest, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     upstream = urlsplit(proxy.said("client")).netloc
-    with front(request.param, upstream, tmp_path_factory.mktemp("front") / request.param) as it:
+    place = tmp_path_factory.mktemp("front") / request.param
+    with HeldPort() as port, front(request.param, upstream, port, place) as it:
         yield it
     assert b"eyJ" not in it.written(), "a token stands in the proxy's logs"
     assert PREFIX.encode() in it.written(), "what was asked for does not"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -17,21 +16,29 @@ from pathlib import Path
 from typing import Any, Self
 
 
-def low_port() -> int:
-    """Return a free port that the system gives to no client.
+class HeldPort:
+    """A port that the system gives to nobody else until the block ends, whether a server listens there or not.
 
-    Whoever tries a port of this host again and again while nobody listens may be given that port for his own end, be
-    connected to himself, and keep the server from listening there.
+    A free port that is only looked up may be taken by another test before the server is there, or while it is down.
+    And whoever tries a port of this host again and again while nobody listens may be given it for his own end, be
+    connected to himself, and keep the server away. Of a socket that is bound and does not listen, Linux lets others
+    listen beside it if both have SO_REUSEADDR, which servers have: nginx, Caddy and asyncio.
     """
-    while True:
-        port = random.SystemRandom().randrange(10_000, 32_000)  # not the same in each process of the tests
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((host, 0))
+        self.number = int(self._socket.getsockname()[1])
+
+    def __enter__(self) -> int:
+        return self.number
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 class Pannier:
@@ -41,7 +48,6 @@ class Pannier:
         folder: The directory it serves.
         state: Its state folder: the same one again is a restart.
         toml: Further settings, as the text of a TOML file (``[archive]``, ``[limits]``, …).
-        port: Where it listens for clients; 0: where the system says, then always there.
         program: What is run instead of ``python -m pannier`` (tests that slow a volume down start a script of theirs).
     """
 
@@ -51,12 +57,11 @@ class Pannier:
         state: Path,
         *,
         toml: str = "",
-        port: int = 0,
         program: Sequence[str] = ("-m", "pannier"),
     ) -> None:
         self.folder, self.state, self._toml, self._program = folder, state, toml, program
         self.log = state.parent / f"{state.name}.log"
-        self._port = port
+        self._held: HeldPort | None = None  # from its first start on it listens at one port
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -64,12 +69,17 @@ class Pannier:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        try:
+            self.stop()
+        finally:
+            if self._held is not None:
+                self._held.close()
 
     def start(self) -> None:
         """Start it and wait until it is ready; after a stop, at the same port as before."""
+        self._held = self._held or HeldPort()
         command = [sys.executable, *self._program, "serve", str(self.folder), "--state", str(self.state)]
-        command += ["--port", str(self._port), "--manager-port", "0"]
+        command += ["--port", str(self.client_port), "--manager-port", "0"]
         if self._toml:
             config = self.state.parent / f"{self.state.name}.toml"
             config.write_text(self._toml)
@@ -82,7 +92,6 @@ class Pannier:
                 raise AssertionError(f"the server did not start: {self.log.read_text()}")
             time.sleep(0.02)
         self._runtime: dict[str, Any] = found
-        self._port = int(str(self._runtime["client_url"]).rpartition(":")[2])
 
     @property
     def pid(self) -> int:
@@ -105,7 +114,8 @@ class Pannier:
 
     @property
     def client_port(self) -> int:
-        return self._port
+        assert self._held is not None
+        return self._held.number
 
     def mint(self, *files: str, **more: Any) -> dict[str, Any]:
         """Ask for a token, and return the manager's answer."""

@@ -24,7 +24,7 @@ import pytest
 from tests.cli.commands import LIMIT, Answer, ask, begun, certificate, wait_until
 from tests.e2e.clients import CURL, environment
 from tests.e2e.proxying import FOLDER, FOLDER_PATH, MINT, Proxy, proxying, toml
-from tests.e2e.running import low_port
+from tests.e2e.running import HeldPort
 from tests.e2e.test_upload_clients import CLIENTS as UPLOADERS
 from tests.e2e.test_upload_clients import NOT_THERE, plant, sha256
 
@@ -41,6 +41,13 @@ def folder(tmp_path: Path) -> Path:
     with (path / "large.bin").open("wb") as file:
         file.truncate(LARGE)
     return path
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Where one server listens after the other."""
+    with HeldPort() as port:
+        yield port
 
 
 @contextmanager
@@ -60,9 +67,9 @@ def token(proxy: Proxy, route: str, **body: Any) -> str:
 
 
 def stopping(proxy: Proxy) -> None:
-    """Send the signal, and wait until it is obeyed."""
+    """Send the signal, and wait until it is obeyed: it says so before it asks anybody to wait."""
     proxy.process.send_signal(signal.SIGTERM)
-    proxy.wait_for(lambda: ask(proxy.said("internal") + "/readyz").status == 503)
+    proxy.wait_for(lambda: "\nstopping: " in proxy.out)
 
 
 @dataclass
@@ -169,10 +176,12 @@ def test_an_upload_that_is_cut_keeps_what_came_and_is_gone_on_with(folder: Path,
 
 
 @pytest.mark.parametrize("by", ["the deadline", "a second signal"])
-def test_a_download_that_is_cut_is_seen_to_be_and_gone_on_with(folder: Path, tmp_path: Path, by: str) -> None:
+def test_a_download_that_is_cut_is_seen_to_be_and_gone_on_with(
+    folder: Path, tmp_path: Path, port: int, by: str
+) -> None:
     """By curl, from the next server."""
     (folder / "large.bin").write_bytes(random.Random(3).randbytes(LARGE))
-    address, out = f"127.0.0.1:{low_port()}", tmp_path / "out.zip"
+    address, out = f"127.0.0.1:{port}", tmp_path / "out.zip"
     with running(folder, "1s" if by == "the deadline" else "1h", client_addr=address) as proxy:
         minted = proxy.mint("large.bin")
         url = proxy.archive(minted["token"])
@@ -223,10 +232,10 @@ def test_over_tls_what_runs_ends_whole_and_what_is_idle_holds_nothing_up(folder:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("client", ["tuspy", "tus-js-client"])
-def test_clients_of_uploads_do_not_notice_restarts(folder: Path, tmp_path: Path, client: str) -> None:
+def test_clients_of_uploads_do_not_notice_restarts(folder: Path, tmp_path: Path, port: int, client: str) -> None:
     """Stopped by SIGTERM again and again, at the same port."""
     file, size, chance = tmp_path / "sent.bin", 60 * MIB, random.Random(client)
-    digest, address = plant(file, size, 4), f"127.0.0.1:{low_port()}"
+    digest, address = plant(file, size, 4), f"127.0.0.1:{port}"
     with ThreadPoolExecutor(1) as thread:
         with running(folder, "30s", client_addr=address) as proxy:
             url = f"{proxy.said('client')}/upload?token="

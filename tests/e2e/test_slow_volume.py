@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e import trees
 from tests.e2e.clients import CURL, WGET, Client, Ended
-from tests.e2e.running import Pannier
+from tests.e2e.running import HeldPort, Pannier
 from tests.e2e.trees import KIB, MIB
 
 PROGRAM = (str(Path(__file__).with_name("slow_server.py")),)
@@ -50,13 +50,11 @@ http {{
 
 
 @contextmanager
-def nginx(upstream: int, place: Path) -> Iterator[int]:
-    """Run an nginx before a port, and give its own."""
+def nginx(upstream: int, port: int, place: Path) -> Iterator[None]:
+    """Run an nginx at a port before another."""
     program = shutil.which("nginx", path="/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin")
     assert program is not None, "nginx is missing: tests/tools.sh installs it"
     place.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
     config, errors = place / "nginx.conf", place / "error.log"
     config.write_text(NGINX.format(place=place, port=port, upstream=upstream, patience=PATIENCE))
     with errors.open("ab") as log:
@@ -67,7 +65,7 @@ def nginx(upstream: int, place: Path) -> Iterator[int]:
             assert process.poll() is None, errors.read_text()
             assert time.monotonic() < deadline, errors.read_text()
             time.sleep(0.02)
-        yield port
+        yield
     finally:
         process.terminate()
         try:
@@ -90,7 +88,8 @@ def slow(folder: Path, tmp_path: Path, toml: str = "") -> Iterator[tuple[Pannier
     """Serve a folder that is as slow as its names say, and put the proxy before it; give both."""
     with (
         Pannier(folder, tmp_path / "state", toml=toml, program=PROGRAM) as server,
-        nginx(server.client_port, tmp_path / "nginx") as port,
+        HeldPort() as port,
+        nginx(server.client_port, port, tmp_path / "nginx"),
     ):
         yield server, port
 

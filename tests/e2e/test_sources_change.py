@@ -14,6 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
@@ -299,13 +300,13 @@ def test_a_change_while_a_file_is_hashed_breaks_the_download_or_comes_before_it(
     change: str, slow: Pannier, strict: Pannier, folder: Path
 ) -> None:
     for first in (0, CRC_AT):  # the second is asked for before any byte can leave, so there is another look
-        place = Place.make(folder, LARGE, name="read=0.8.bin")
+        place = Place.make(folder, LARGE, name="read=2.bin")
         old = Archive.of(strict, place)
         url = slow.url(*place.between())
         etag = slow.fetch(url, Range="bytes=0-0")[1]["etag"]
         with Wire(slow.client_port) as wire:
             wire.ask(url, Range=f"bytes={first}-", If_Range=etag)
-            time.sleep(0.1)
+            wait_until(lambda place=place: has_open(slow, place.target))  # type: ignore[misc]
             CHANGES[change](place)
             head, body = wire.whole_or_part()
         assert SECRET not in body
@@ -365,6 +366,15 @@ def is_answered(server: Pannier, number: str) -> bool:
     """
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     return any(line["event"] == "request" and line["request"] == number for line in lines)
+
+
+def has_open(server: Pannier, path: Path) -> bool:
+    """Return whether the server has a file open now."""
+    for descriptor in Path(f"/proc/{server.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed just now
+            if descriptor.readlink() == path:
+                return True
+    return False
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -28,7 +28,7 @@ from tests.e2e import trees
 from tests.e2e.clients import ARIA2C, CURL, WGET, Client, Ended, environment, have, wait_for
 from tests.e2e.cutting import Cut, CuttingProxy
 from tests.e2e.proxying import FOLDER, FOLDER_PATH, MANAGER_SECRET, MINT, Proxy, toml
-from tests.e2e.running import low_port
+from tests.e2e.running import HeldPort
 from tests.e2e.test_upload_clients import CLIENTS as UPLOADERS
 from tests.e2e.test_upload_clients import NOT_THERE, plant, sha256
 from tests.e2e.trees import MIB
@@ -43,11 +43,11 @@ _RESET = struct.pack("ii", 1, 0)
 class Site:
     """A proxy with TLS on both listeners, at a port where it is again after a kill; and a client that trusts it."""
 
-    def __init__(self, home: Path, volume: Path) -> None:
+    def __init__(self, home: Path, volume: Path, port: int) -> None:
         self.home, self.folder = home, volume / FOLDER_PATH
         self.pki = chain(home)
         lines = f'ssl-enabled = true\nssl-cert = "{self.pki.shown}"\nssl-privkey = "{self.pki.key}"'
-        address = f"127.0.0.1:{low_port()}"
+        address = f"127.0.0.1:{port}"
         self._config = toml(volume, client=lines, manager=lines, client_addr=address)
         self._trust = ssl.create_default_context(cafile=self.pki.trusted)
         self.proxy = self._started()
@@ -139,13 +139,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     trees.plant(volume / FOLDER_PATH / "trip", 8, small=200, large=(3 * MIB, 9 * MIB + 1, 20 * MIB))
     with (volume / FOLDER_PATH / "large.bin").open("wb") as file:
         file.truncate(LARGE)
-    made = Site(home, volume)
-    try:
-        yield made
-    finally:
-        made.proxy.end()
-        said = made.proxy.out + made.proxy.err
-        assert not [each for each in (MANAGER_SECRET, "eyJ") if each in said]
+    with HeldPort() as port:
+        made = Site(home, volume, port)
+        try:
+            yield made
+        finally:
+            made.proxy.end()
+            said = made.proxy.out + made.proxy.err
+            assert not [each for each in (MANAGER_SECRET, "eyJ") if each in said]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import Pannier, low_port
+from tests.e2e.running import Pannier
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -84,7 +84,7 @@ def test_uploads_survive_kills_of_the_server(tmp_path: Path, client: str, route:
     folder.mkdir()
     digest = plant(file, size, seed)
     chunk = chance.choice([5 * MIB, 16 * MIB, 1 * GIB]) if size > 1 else 5 * MIB
-    with Pannier(folder, tmp_path / "state", port=low_port()) as server:
+    with Pannier(folder, tmp_path / "state") as server:
         if route == "/upload":
             token = server.at_folder("upload", relpath=NAME, size=size)["token"]
             arguments = [f"{server.client_url}/upload?token={token}", str(file), str(chunk)]

@@ -19,7 +19,7 @@ from pannier.sdk import ONCE, ArchiveChanged, Backoff, Client, ConnectionLost, P
 from pannier.sdk.parts import PartUnusable, TargetUnusable, ledger_path, part_path
 from tests.e2e import trees
 from tests.e2e.cutting import Cut, CuttingProxy
-from tests.e2e.running import Pannier, low_port
+from tests.e2e.running import Pannier
 from tests.e2e.trees import MIB
 
 QUICK = Backoff(first=0.02)
@@ -127,7 +127,7 @@ def test_a_client_that_is_killed_goes_on_with_what_it_noted(
 def test_a_server_that_is_killed_and_comes_back_is_gone_on_with(
     parallel: int, folder: Path, whole: bytes, tmp_path: Path
 ) -> None:
-    with Pannier(folder, tmp_path / "state", port=low_port()) as server:
+    with Pannier(folder, tmp_path / "state") as server:
         url = server.url()
         with CuttingProxy(server.client_port, pace=40 * MIB) as proxy, Client(backoff=PATIENT) as client:
             moved = threading.Event()

@@ -15,7 +15,7 @@ from pannier.sdk import Backoff, Client
 from tests.cli.commands import environment
 from tests.e2e.clients import have
 from tests.e2e.cutting import Cut, CuttingProxy
-from tests.e2e.running import Pannier, low_port
+from tests.e2e.running import Pannier
 from tests.e2e.trees import MIB
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -63,7 +63,7 @@ def test_ten_cuts_of_all_kinds(parallel: int, folder: Path, digest: str, tmp_pat
     kinds = ["network"] * 4 + ["client"] * 3 + ["server"] * 3
     chance.shuffle(kinds)
     points = sorted(chance.randrange(50 * MIB, _LENGTH - 200 * MIB) for _ in kinds)
-    with Pannier(folder, tmp_path / "state", port=low_port()) as server:
+    with Pannier(folder, tmp_path / "state") as server:
         url = server.url()
         with CuttingProxy(server.client_port, pace=400 * MIB // parallel) as proxy:
             command = [sys.executable, "-m", "pannier", "get", proxy.through(url), "-o", str(out), "-j", str(parallel)]

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from pannier.dto.ids import FolderId
 from pannier.volumes.folders import folder_path
-from tests.e2e.running import low_port
+from tests.e2e.running import HeldPort
 
 SECRET, MANAGER = "secret-of-the-soaked-server-" + "s" * 16, "manager-of-the-soaked-server-" + "m" * 16
 LIMIT = 60.0
@@ -96,7 +96,8 @@ class World:
     def __init__(self, home: Path) -> None:
         self.home, self.volume, self.state = home, home / "volume", home / "state"
         self.volume.mkdir(parents=True)
-        self.client, self.manager, self.internal = (f"http://127.0.0.1:{low_port()}" for _ in range(3))
+        self._ports = [HeldPort() for _ in range(3)]
+        self.client, self.manager, self.internal = (f"http://127.0.0.1:{port.number}" for port in self._ports)
         self._config = home / "pannier.toml"
         self._config.touch(0o600)
         ports = {"client": self.client, "manager": self.manager, "internal": self.internal}
@@ -324,6 +325,8 @@ class World:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        for port in self._ports:
+            port.close()
         shutil.rmtree(self.home, ignore_errors=True)
 
 

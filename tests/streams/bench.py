@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -25,6 +26,13 @@ from pannier.volumes.whole import OpeningReader
 from pannier.window import Window
 
 FOLDER = FolderId(None, uuid.UUID(int=7))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what a thread or another task brings about."""
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - a thread sets no asyncio.Event
+            await asyncio.sleep(0.01)
 
 
 @dataclass

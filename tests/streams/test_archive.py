@@ -14,7 +14,7 @@ from pannier.streams.ahead import AheadSettings
 from pannier.streams.base import HELD_BACK
 from pannier.streams.hashing import SMALL
 from pannier.window import Window
-from tests.streams.bench import FOLDER, bench, collect
+from tests.streams.bench import FOLDER, bench, collect, until
 
 BIG = SMALL * 5
 CHANCE = random.Random(7)
@@ -202,10 +202,7 @@ async def test_the_end_of_a_large_unhashed_archive_is_pending_and_feeds_its_sess
         with pytest.raises(ChecksumsPending) as pending:
             await collect(it.reader(shape), window)
         assert (pending.value.known, pending.value.total) == (0, 3 * BIG)
-        for _ in range(500):
-            if all(it.hashing.known(it.place, shape, number) is not None for number in range(3)):
-                break
-            await asyncio.sleep(0.01)
+        await until(lambda: all(it.hashing.known(it.place, shape, number) is not None for number in range(3)))
         tail = b"".join(await collect(it.reader(shape), window))
         assert tail == b"".join(await collect(it.reader(shape)))[window.start :]
 
@@ -220,11 +217,7 @@ async def test_hashing_goes_on_for_a_client_that_was_cut_off() -> None:
         await items.aclose()  # the client left while its first checksum was being computed
         assert it.hashing.known(it.place, shape, 0) is None
         it.watched.gate.set()
-        for _ in range(500):
-            if it.hashing.known(it.place, shape, 0) is not None:
-                break
-            await asyncio.sleep(0.01)
-        assert it.hashing.known(it.place, shape, 0) is not None
+        await until(lambda: it.hashing.known(it.place, shape, 0) is not None)
 
 
 async def test_hashing_for_a_client_that_left_ends_after_a_while() -> None:
@@ -236,13 +229,8 @@ async def test_hashing_for_a_client_that_left_ends_after_a_while() -> None:
         await anext(items)
         await items.aclose()
         await asyncio.sleep(0.2)
-        before = len(asyncio.all_tasks())
         it.watched.gate.set()
-        for _ in range(500):
-            if len(asyncio.all_tasks()) == 1:
-                break
-            await asyncio.sleep(0.01)
-        assert len(asyncio.all_tasks()) == 1, before
+        await until(lambda: len(asyncio.all_tasks()) == 1)
 
 
 async def test_a_reader_that_is_cancelled_gives_everything_back() -> None:
