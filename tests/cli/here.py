@@ -45,6 +45,7 @@ def at_home(
         capfd.readouterr()
         code = main([str(each) for each in arguments])
         said = capfd.readouterr()
+        assert "Traceback" not in said.err, said.err
         return Done(code, said.out.replace("\N{NO-BREAK SPACE}", " "), said.err)
 
     return run
