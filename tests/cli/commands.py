@@ -1,4 +1,4 @@
-"""Commands as a person runs them: real processes, real pipes, a real server."""
+"""Commands as a person runs them: a real server, real processes where that shows anything more."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from unittest import mock
 from urllib.parse import urlsplit
+
+from pannier.cli import main
 
 REPOSITORY = Path(__file__).parent.parent.parent
 LIMIT = 60.0
@@ -31,23 +35,65 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**kept, "HOME": str(home), "PYTHONUTF8": "1", "COLUMNS": "100", **more}
 
 
+SERVERS = ("serve", "proxy")
+"""Commands that change the process they run in: its log, its limits, its signals."""
+
+
 def pannier(
-    *arguments: str | Path, home: Path, cwd: Path | None = None, encoding: str = "utf-8", **more: str
+    *arguments: str | Path,
+    home: Path,
+    cwd: Path | None = None,
+    apart: bool = False,
+    encoding: str = "utf-8",
+    **more: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; no outcome may be a traceback."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pannier", *map(str, arguments)],
-        env=environment(home, **more),
-        cwd=cwd or home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding=encoding,
-        errors="surrogateescape",
-        timeout=LIMIT,
-        check=False,
-    )
+    """Run a command to its end; no outcome may be a traceback.
+
+    It is run in this process, as if in one of its own, for a start takes a second: ``apart`` are those of which the
+    process itself, or what it logs, is looked at.
+    """
+    line, settings = [str(each) for each in arguments], environment(home, **more)
+    if apart or line[:1] in ([name] for name in SERVERS):
+        done = subprocess.run(
+            [sys.executable, "-m", "pannier", *line],
+            env=settings,
+            cwd=cwd or home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding=encoding,
+            errors="surrogateescape",
+            timeout=LIMIT,
+            check=False,
+        )
+    else:
+        done = _here(line, settings, cwd or home)
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def _here(line: list[str], settings: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    before = Path.cwd()
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape") as out,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as err,
+        Path(os.devnull).open(encoding="utf-8") as nothing,
+        mock.patch.dict(os.environ, settings, clear=True),
+        mock.patch.object(sys, "stdin", nothing),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        os.chdir(cwd)
+        try:
+            code = main(line)
+        finally:
+            os.chdir(before)
+        said = [_said(stream) for stream in (out, err)]
+    return subprocess.CompletedProcess(line, code, *said)
+
+
+def _said(stream: IO[str]) -> str:
+    stream.seek(0)
+    return stream.read()
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], what: Callable[[], str]) -> None:
@@ -135,9 +181,11 @@ class Server(Running):
         assert isinstance(document, dict)
         return document
 
-    def link(self, *arguments: str | Path, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    def link(
+        self, *arguments: str | Path, cwd: Path | None = None, apart: bool = False, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``pannier link --token`` against it."""
-        return pannier("link", "--token", *arguments, home=self.home, cwd=cwd, **more)
+        return pannier("link", "--token", *arguments, home=self.home, cwd=cwd, apart=apart, **more)
 
     def url(self, *arguments: str | Path) -> str:
         """Return a link."""

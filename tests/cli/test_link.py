@@ -279,7 +279,7 @@ def test_json_is_one_document_on_stdout_errors_too(
 
 def test_a_terminal_without_utf_8_gets_ascii(server: Server) -> None:
     """Nothing fails for want of a character."""
-    done = server.link("trip/data/c.txt", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    done = server.link("trip/data/c.txt", apart=True, PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     assert done.stderr.startswith("1 entry , archive ")
 
 
