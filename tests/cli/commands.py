@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gc
 import http.client
 import json
+import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -22,6 +25,8 @@ from typing import IO, Any
 from unittest import mock
 from urllib.parse import urlsplit
 
+import structlog
+
 from pannier.cli import main
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -35,10 +40,6 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**kept, "HOME": str(home), "PYTHONUTF8": "1", "COLUMNS": "100", **more}
 
 
-SERVERS = ("serve", "proxy")
-"""Commands that change the process they run in: its log, its limits, its signals."""
-
-
 def pannier(
     *arguments: str | Path,
     home: Path,
@@ -49,11 +50,11 @@ def pannier(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; no outcome may be a traceback.
 
-    It is run in this process, as if in one of its own, for a start takes a second: ``apart`` are those of which the
-    process itself, or what it logs, is looked at.
+    It is run in this process, as if in one of its own, since to start one takes a second; ``apart`` are those whose
+    process itself is looked at, and whatever stays until it is stopped.
     """
     line, settings = [str(each) for each in arguments], environment(home, **more)
-    if apart or line[:1] in ([name] for name in SERVERS):
+    if apart:
         done = subprocess.run(
             [sys.executable, "-m", "pannier", *line],
             env=settings,
@@ -81,6 +82,7 @@ def _here(line: list[str], settings: Mapping[str, str], cwd: Path) -> subprocess
         mock.patch.object(sys, "stdin", nothing),
         redirect_stdout(out),
         redirect_stderr(err),
+        process_kept(),
     ):
         os.chdir(cwd)
         try:
@@ -89,6 +91,20 @@ def _here(line: list[str], settings: Mapping[str, str], cwd: Path) -> subprocess
             os.chdir(before)
         said = [_said(stream) for stream in (out, err)]
     return subprocess.CompletedProcess(line, code, *said)
+
+
+@contextmanager
+def process_kept() -> Iterator[None]:
+    """Undo what a command changes of the process it runs in: its log, its limits, how often garbage is looked for."""
+    root, config, born = logging.getLogger(), structlog.get_config(), gc.get_threshold()
+    handlers, level, limit = root.handlers[:], root.level, resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = handlers, level
+        structlog.configure(**config)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        gc.set_threshold(*born)
 
 
 def _said(stream: IO[str]) -> str:

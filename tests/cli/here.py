@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pannier.cli import main
+from tests.cli.commands import process_kept
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def at_home(
 
     def run(*arguments: str | Path) -> Done:
         capfd.readouterr()
-        code = main([str(each) for each in arguments])
+        with process_kept():
+            code = main([str(each) for each in arguments])
         said = capfd.readouterr()
         assert "Traceback" not in said.err, said.err
         return Done(code, said.out.replace("\N{NO-BREAK SPACE}", " "), said.err)

@@ -56,7 +56,7 @@ def config(tmp_path: Path) -> Path:
 def test_a_good_file_is_shown_without_its_secrets(tmp_path: Path, config: Path) -> None:
     """Every setting in TOML's spelling, defaults marked; warnings on stderr; exit 0."""
     config.write_text(GOOD + "[limits]\nmax-depth = 7\n")
-    done = pannier("check-config", "--config", config, home=tmp_path)
+    done = pannier("check-config", "--config", config, home=tmp_path, apart=True)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert "storage-proxy.secret = (secret, 43 bytes)" in lines

@@ -88,7 +88,7 @@ def test_a_part_of_an_earlier_run_is_gone_on_with(server: Pannier, whole: bytes,
         assert process.returncode == 130
     assert "run the same line again to go on" in said
     assert "Traceback" not in said
-    done = pannier("get", server.url(), "-o", out, home=tmp_path)  # another link to the same archive
+    done = pannier("get", server.url(), "-o", out, home=tmp_path, apart=True)  # another link to the same archive
     assert done.returncode == 0, done.stderr
     assert "going on from " in done.stderr
     assert out.read_bytes() == whole

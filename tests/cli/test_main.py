@@ -14,7 +14,7 @@ from tests.cli.commands import LIMIT, environment, pannier
 
 def test_the_version_is_one_line_on_stdout(tmp_path: Path) -> None:
     """And nothing else."""
-    done = pannier("--version", home=tmp_path)
+    done = pannier("--version", home=tmp_path, apart=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"pannier {__version__}\n", "")
 
 

@@ -103,7 +103,7 @@ def test_without_any_setting_the_required_ones_are_told(tmp_path: Path) -> None:
 def test_a_bad_file_stops_the_start(tmp_path: Path, config: Path) -> None:
     """With one line a mistake and exit 1."""
     config.write_text(CONFIG.replace("1d", "soon"))
-    done = pannier("proxy", "--config", config, home=tmp_path)
+    done = pannier("proxy", "--config", config, home=tmp_path, apart=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("pannier: storage-proxy.session-expire: 'soon' cannot be used: a duration reads ")
 

@@ -186,7 +186,7 @@ def test_a_used_port_is_one_line_that_names_the_flag(tmp_path: Path, trip: Path,
     """And leaves no runtime file."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = pannier(*FREE, which, address.partition(":")[2], trip, home=tmp_path)
+        done = pannier(*FREE, which, address.partition(":")[2], trip, home=tmp_path, apart=True)
     assert (done.returncode, done.stdout) == (1, "")
     flags = "--host, --port" if which == "--port" else which
     assert done.stderr == f"pannier: {told.format(address)} ({flags})\n"
