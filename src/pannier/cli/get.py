@@ -254,7 +254,7 @@ class _Copied:
     def __init__(self, intake: Intake, out: BinaryIO) -> None:
         self._intake, self._out = intake, out
 
-    def read(self, most: int) -> bytes:
+    def read(self, most: int) -> bytes | memoryview:
         piece = self._intake.read(most)
         try:
             self._out.write(piece)

@@ -13,8 +13,11 @@ _MOST_HELD = 4 * 2**20
 class Intake(Protocol):
     """Something to read once, from its beginning to its end."""
 
-    def read(self, most: int) -> bytes:
-        """Return up to ``most`` bytes, at least one unless it is at its end; blocks."""
+    def read(self, most: int) -> bytes | memoryview:
+        """Return up to ``most`` bytes, at least one unless it is at its end; blocks.
+
+        A view is only lent: it is something else after the next call.
+        """
 
 
 class Stopped(Exception):
@@ -98,18 +101,19 @@ class Exactly:
         Raises:
             EOFError: Fewer are left.
         """
-        parts: list[memoryview] = []
-        left = length
-        while left:
-            part = self.some(left)
-            if not part:
-                raise EOFError
-            parts.append(part)
-            left -= len(part)
-        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+        part = bytes(self.some(length)) if length else b""
+        if len(part) == length:
+            return part
+        taken = bytearray(part)
+        while part and len(taken) < length:
+            part = bytes(self.some(length - len(taken)))
+            taken += part
+        if not part:
+            raise EOFError
+        return bytes(taken)
 
     def some(self, most: int) -> memoryview:
-        """Return up to ``most`` bytes, at least one unless nothing is left."""
+        """Return up to ``most`` bytes, at least one unless nothing is left. They are only lent, as by ``Intake``."""
         if not self._held:
             self._held = memoryview(self._intake.read(2**20))
         taken, self._held = self._held[:most], self._held[most:]

@@ -23,8 +23,7 @@ class Gunzip:
     def __init__(self, packed: Intake) -> None:
         self._packed = packed
         self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        self._rest = b""
-        self._begun = False
+        self._rest: bytes | memoryview = b""
 
     def read(self, most: int) -> bytes:
         """Return the next bytes; see ``Intake``.
@@ -69,7 +68,7 @@ class Unzstd:
         self._decompressor = zstandard.ZstdDecompressor
         self._frame: Any = None
         self._pieces = memoryview(b"")
-        self._rest = b""
+        self._rest: bytes | memoryview = b""
 
     def read(self, most: int) -> bytes:
         """Return the next bytes; see ``Intake``.

@@ -49,7 +49,9 @@ class Ranged:
         checking = saving = checked = None
         try:
             if checks_inside(self._check):
-                checking = asyncio.create_task(in_thread(self._check, following))
+                checking = asyncio.create_task(in_thread(self._check_and_leave))
+            else:
+                following.leave()
             saving = asyncio.create_task(self._save_now_and_then())
             await all_of(self._lane(lane) for lane in range(self._lanes))
             following.end()
@@ -73,8 +75,16 @@ class Ranged:
             window = self._windows.popleft()
             await self._fetching.pour(window, self._write, lane)
 
+    def _check_and_leave(self) -> Checked:
+        try:
+            return self._check(self._following)
+        finally:
+            self._following.leave()
+
     def _write(self, piece: memoryview, at: int) -> None:
-        self._loop.call_soon_threadsafe(self._take_note, self._part.write(piece, at))
+        window = self._part.write(piece, at)
+        self._following.lend(piece, at)
+        self._loop.call_soon_threadsafe(self._take_note, window)
 
     def _take_note(self, window: Window) -> None:
         self._part.done = self._part.done.add(window)

@@ -117,7 +117,7 @@ class _File:
         self._intake = intake
 
     def read(self, size: int) -> bytes:
-        return self._intake.read(size)
+        return bytes(self._intake.read(size))
 
 
 _FORMATS: dict[str, Unpack] = {
