@@ -29,7 +29,7 @@ _LIMIT = 1800.0
 def main() -> int:
     """Measure, and print a line for each comparison."""
     parser = argparse.ArgumentParser(prog="python -m bench.putting", description=__doc__)
-    parser.add_argument("--mib", type=int, default=2048, help="size of the file (default: %(default)s)")
+    parser.add_argument("--mib", type=int, default=3072, help="size of the file (default: %(default)s)")
     parser.add_argument("--files", type=int, default=2000, help="number of small files (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=5, help="runs of each (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="where data and uploads go (default: the temporary folder)")

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
 
-from pannier.crc import crc32
+from pannier.crc import crc32, crc32_combine
 from pannier.errors import LimitExceeded, PannierError, UploadChecksumMismatch, UploadLeaseLost
 from pannier.protocol.tus import Checksum
 from pannier.streams.workers import Workers
@@ -42,7 +42,8 @@ class Reception:
         self._workers, self._staged, self._lease = workers, staged, lease
         self._at = self._committed = staged.offset
         self._checksum, self._digest = checksum, None if checksum is None else _Digest(checksum.algorithm)
-        self._crc = crc
+        self._crc, self._start = crc, self._at
+        self._digests_crc = checksum is not None and checksum.algorithm == "crc32"
         self._lost = False
         """Whether something could not be made durable: the system says so once, and then takes it for written."""
 
@@ -90,11 +91,14 @@ class Reception:
         assert self._digest is not None
         if self._digest.value() != self._checksum.digest:
             raise UploadChecksumMismatch(self._checksum.algorithm)
+        if self._crc is not None and self._digests_crc:
+            came = int.from_bytes(self._checksum.digest, "big")
+            self._crc = crc32_combine(self._crc, came, self._at - self._start)
 
     def _write(self, data: bytearray) -> None:
         self._staged.write(memoryview(data), self._at)
         self._at += len(data)
-        if self._crc is not None:
+        if self._crc is not None and not self._digests_crc:
             self._crc = crc32(memoryview(data), self._crc)
         if self._digest is not None:
             self._digest.add(data)
