@@ -37,3 +37,45 @@ def test_what_threads_freed_goes_back_to_the_system() -> None:
     done = subprocess.run([sys.executable, "-c", _HEAP], capture_output=True, text=True, check=True, timeout=60)
     full, left = map(int, done.stdout.split())
     assert full - left > 40_000_000
+
+
+_COLLECTIONS = """
+import asyncio, gc, sys
+from pannier import memory
+
+class Knot:
+    def __init__(self):
+        self.self = self
+
+def full():
+    return gc.get_stats()[2]["collections"]
+
+async def main():
+    memory.keep_out_of_collections()
+    task = asyncio.create_task(memory.collect_when_idle(lambda: 1, every=0.01, grown=50_000))
+    await asyncio.sleep(0.05)
+    before = full()
+    kept = [[] for _ in range(45_000)]  # by itself the collector would go through them twice
+    await asyncio.sleep(0.2)
+    print("busy", full() - before)
+    more = [[] for _ in range(10_000)]
+    await asyncio.sleep(0.2)
+    print("grown", full() - before)
+    task.cancel()
+    knots = [Knot() for _ in range(120_000)]
+    del knots, kept, more
+    before = full()
+    task = asyncio.create_task(memory.collect_when_idle(lambda: 0, every=0.01))
+    while not (full() - before):
+        await asyncio.sleep(0.01)
+    print("idle", sum(isinstance(each, Knot) for each in gc.get_objects()))
+    await asyncio.sleep(0.2)
+    print("at rest", full() - before)
+
+asyncio.run(main())
+"""
+
+
+def test_all_objects_are_gone_through_when_nobody_waits_or_too_many_came() -> None:
+    done = subprocess.run([sys.executable, "-c", _COLLECTIONS], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["busy 0", "grown 1", "idle 0", "at rest 1"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
+import sys
+from collections.abc import Callable
 
 _C = ctypes.CDLL(None)
 _M_ARENA_MAX = -8  # malloc.h; mallopt(3)
@@ -11,6 +14,12 @@ _ARENAS = 2
 _USUAL = gc.get_threshold()
 _BORN = 100_000
 """New objects before garbage is looked for while a command loads."""
+
+_NEVER = 2**31 - 1
+_EVERY = 5.0
+"""Seconds between two looks at whether nobody waits."""
+_GROWN = 500_000
+"""Blocks of memory, some 40 MB, after which garbage is looked for though somebody waits."""
 
 
 def share_heap() -> None:
@@ -40,6 +49,29 @@ def keep_out_of_collections() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_USUAL)
+
+
+async def collect_when_idle(running: Callable[[], int], *, every: float = _EVERY, grown: int = _GROWN) -> None:
+    """Look for garbage among all objects when nobody waits, and not whenever enough of them were made. Never returns.
+
+    A thousand connections with their streams are 200,000 objects: to go through them holds up everybody for 0.1 s. So
+    that is left until nothing runs, or much more is in use than after the last time. Among young objects, where nearly
+    all garbage is, it is looked for as ever, which takes milliseconds.
+
+    Args:
+        running: Tells how many requests are being answered.
+        every: Seconds between two looks.
+        grown: Blocks of memory (``sys.getallocatedblocks``) in use beyond those after the last time.
+    """
+    young, middle, old = _USUAL
+    gc.set_threshold(young, middle, _NEVER)
+    used = sys.getallocatedblocks()
+    while True:
+        await asyncio.sleep(every)
+        due = gc.get_count()[2] >= old and not running()
+        if due or sys.getallocatedblocks() - used > grown:
+            gc.collect()
+            used = sys.getallocatedblocks()
 
 
 def give_back() -> None:

@@ -40,7 +40,7 @@ from pannier.desk.application import front_desk
 from pannier.desk.door import House, Served, cookie_name
 from pannier.desk.linking import ManagerLinks, Reached
 from pannier.listeners import listen, tell_of_exhaustion
-from pannier.memory import keep_out_of_collections, share_heap
+from pannier.memory import collect_when_idle, keep_out_of_collections, share_heap
 from pannier.parts import ServedFolder, checksum_store, open_volumes, plan_settings, quiet_after, tokens_of
 from pannier.services.archives import Archives
 from pannier.services.changes import Changes
@@ -400,6 +400,7 @@ async def _serve(
         loop.add_signal_handler(number, signals.put_nowait, number)
     listening = await server.start()
     keep_out_of_collections()
+    collecting = asyncio.create_task(collect_when_idle(lambda: server.running))
     try:
         on_ready(listening, server.signing_in)
         await signals.get()
@@ -411,5 +412,6 @@ async def _serve(
             task.cancel()
         await asyncio.gather(draining, again, return_exceptions=True)
     finally:
+        collecting.cancel()
         await server.stop()
     return 0

@@ -35,8 +35,10 @@ class Wire:
     waiting: int = 0
     lost: bool = False
     closed: int = 0
+    asked: int = 0
 
     def pending(self) -> int:
+        self.asked += 1
         return self.waiting
 
     def close(self) -> None:
@@ -307,3 +309,24 @@ async def test_a_client_that_has_everything_and_leaves_before_its_stream_ends_ha
         second.stop()
         broken = (await it.sessions.find(NEW.key.hex())).broken
         assert (None if broken is None else broken.cause) == cause
+
+
+async def test_accounting_for_many_streams_lets_others_have_their_turn(tmp_path: Path) -> None:
+    """A stream that ends meanwhile is not accounted for twice: what was on its way when its client left never came."""
+    async with bench(tmp_path) as it:
+        await it.sessions.register(NEW)
+        visit = await it.sessions.enter(NEW)
+        many = [visit.begin('"e"', LENGTH, Window(1_000 * n, LENGTH)) for n in range(1_000)]
+        wires = [Wire(waiting=40) for _ in many]
+        for tally, wire in zip(many, wires, strict=True):
+            tally.attach(wire)
+            tally.took(100)
+        flushing = asyncio.create_task(it.sessions.flush())
+        await asyncio.sleep(0)
+        asked = sum(wire.asked for wire in wires)
+        assert 0 < asked < 1_000
+        for tally, wire in zip(many, wires, strict=True):
+            tally.stop()
+            wire.waiting = 0
+        await flushing
+        assert (await it.account()).total == 1_000 * 60

@@ -33,7 +33,9 @@ _NOTHING = Account()
 _SETTLING = 1.0
 """Seconds that a request waits for what a client has not acknowledged of another one to the same single download."""
 _BATCH = 200
-"""Sessions that are looked up at once."""
+"""Sessions that are written, or looked up, at once."""
+_SLICE = 0.003
+"""Seconds that the event loop is kept by accounts before others have their turn."""
 
 _log = structlog.get_logger("pannier.sessions")
 
@@ -215,9 +217,7 @@ class Sessions:
         Raises:
             StateUnavailable: It cannot be written now.
         """
-        for live in self._live.values():
-            for tally in list(live.tallies):
-                tally.reckon()
+        await self._reckon()
         await self.write([live for live in self._live.values() if live.changed])
 
     def running(self, key: bytes) -> int:
@@ -327,6 +327,16 @@ class Sessions:
                 elif live.session.limited:
                     live.cut(SessionSpent(_LOST))
 
+    async def _reckon(self) -> None:
+        """Account for what all streams have delivered, a few at a time: all of hundreds would hold up the others."""
+        until = time.monotonic() + _SLICE
+        for tally in [tally for live in self._live.values() for tally in live.tallies]:
+            if time.monotonic() > until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + _SLICE
+            if tally.open:  # it may have ended meanwhile
+                tally.reckon()
+
     async def _look_again(self, keys: list[bytes]) -> None:
         """See how sessions stand that are in use here."""
         for at in range(0, len(keys), _BATCH):
@@ -339,12 +349,11 @@ class Sessions:
         while self._live or self._paces:
             await asyncio.sleep(self._every)
             try:
-                for live in self._live.values():
-                    for tally in list(live.tallies):
-                        tally.reckon()
+                await self._reckon()
                 changed = [live for live in self._live.values() if live.changed]
                 others = [key for key, live in self._live.items() if not live.changed]
-                await self.write(changed)
+                for at in range(0, len(changed), _BATCH):
+                    await self.write(changed[at : at + _BATCH])
                 await self._look_again(others)
                 away = False
             except StateUnavailable as error:

@@ -89,10 +89,14 @@ class Live:
     def deliver(self, tally: Tally, window: Window) -> None:
         """Take note that a stream has delivered a window; it is cut if that is more than the link may give."""
         self.taken_at = time.time()
-        account = self.session.account.add(self._being_written).add(self._unwritten)
+        too_much = self.session.limited and not self._allows(tally, window)
         self._unwritten = self._unwritten.add(Account(tally.archive, tally.length).deliver(window))
-        if self.session.limited and account.archive == tally.archive and not account.allows(window, self.session.times):
+        if too_much:
             tally.cut(SessionSpent("more was taken than a single download needs"))
+
+    def _allows(self, tally: Tally, window: Window) -> bool:
+        account = self.session.account.add(self._being_written).add(self._unwritten)
+        return account.archive != tally.archive or account.allows(window, self.session.times)
 
     async def settled(self, seconds: float) -> None:
         """Wait, for so long at most, for streams whose last byte has left, or leaves now."""
@@ -158,6 +162,11 @@ class Tally:
     def single(self) -> bool:
         """Whether it is of a link for a single download, so that every byte has to be accounted for."""
         return self.live.session.limited
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not accounted for to its end."""
+        return self in self.live.tallies
 
     def attach(self, acknowledgements: Acknowledgements | None) -> None:
         """Begin to send, from this task, over a connection; None: nobody can tell what is acknowledged.
@@ -288,7 +297,7 @@ class Tally:
 
     def _close(self) -> bool:
         """Reckon for the last time; return whether it was not done before."""
-        if self not in self.live.tallies:
+        if not self.open:
             return False
         try:
             self.reckon()
