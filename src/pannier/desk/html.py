@@ -150,6 +150,7 @@ class Site:
             "here": context.request.path,
             "folder": "",
             "path": "",
+            "look": None,
             **page.values,
         }
         return self._templates[f"{page.template}.html"].render(values).encode("utf-8", "replace").decode()

@@ -33,7 +33,7 @@ from pannier.errors import FileMissing, InvalidRequest, NotAFile, OperationRefus
 from pannier.services.archives import Archives
 from pannier.services.downloads import Downloads
 from pannier.services.links import Links
-from pannier.services.listings import Listings
+from pannier.services.listings import Listings, beginning, cursor_at
 from pannier.services.places import inside
 from pannier.services.previews import MOST_TEXT, Shown, shown_as, text_of
 from pannier.services.signing_in import Person
@@ -201,7 +201,7 @@ class DeskPages:
             self._house.place(folder),
             folder,
             path,
-            cursor=f"-:{(query.page - 1) * PAGE}",
+            cursor=cursor_at((query.page - 1) * PAGE),
             limit=PAGE,
             sort=query.sort,
             descending=query.order == "desc",
@@ -217,6 +217,7 @@ class DeskPages:
             "sort": query.sort.value,
             "order": query.order,
             "problem": problem,
+            "look": beginning(listed.cursor),
         }
         return Page(self._site, "browse", "browse", values, person)
 

@@ -162,7 +162,8 @@ class ListReply(Columns):
     folder: str
     path: ShownPath
     total: int
-    version: str
+    version: str | None
+    """None until all of the directory was looked at, which it is with the last page at the latest."""
     cursor: str | None
 
 

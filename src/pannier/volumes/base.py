@@ -304,6 +304,12 @@ class FolderEditor(Protocol):
         """List a directory: at most so many things by the bytes of their names, behind the name ``after``; and whether
         there are more. What cannot be looked at is left out, and ``.upload`` at the root."""
 
+    def names(self, path: bytes) -> list[bytes]:
+        """Return all names in a directory, by bytes, without ``.upload`` at the root."""
+
+    def see(self, path: bytes, names: Sequence[bytes]) -> list[Seen]:
+        """Look at some names in a directory; those that cannot be looked at are left out."""
+
     def make_directory(self, path: bytes, *, parents: bool, exist_ok: bool) -> None:
         """Make a directory, with ``parents`` those on the way too; ``exist_ok``: it may be there."""
 

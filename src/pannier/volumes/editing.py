@@ -6,6 +6,7 @@ import errno
 import os
 import posixpath
 import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pannier.archive.entries import Kind
 from pannier.errors import OffenceCode, PathOutside, TargetExists, VolumeFailed
 from pannier.volumes.aside import clear, place_aside, take_in
 from pannier.volumes.base import RESERVED, Refused, Seen, StagedUpload
-from pannier.volumes.confine import inspect, resolve
+from pannier.volumes.confine import Place, inspect, resolve
 from pannier.volumes.descriptors import Descriptor
 from pannier.volumes.listings import kind_of
 from pannier.volumes.ownership import Ownership
@@ -59,26 +60,26 @@ class PosixEditor:
 
     def browse(self, path: bytes, after: bytes, most: int | None) -> tuple[list[Seen], bool]:
         """See ``FolderEditor.browse``."""
-        with self.telling(path), self.root.use() as root, resolve(root, path, follow=True) as place:
-            if kind_of(place.status) is not Kind.DIRECTORY:
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-            names = sorted(name for name in map(os.fsencode, _names(place.directory)) if name > after)
-            if not place.source and RESERVED in names:
-                names.remove(RESERVED)
+        with self.telling(path), self._directory_at(path) as (root, place):
+            names = [name for name in _names_in(place) if name > after]
             seen: list[Seen] = []
             for at, name in enumerate(names):
                 if most is not None and len(seen) == most:
                     return seen, at < len(names)
-                try:
-                    status, target = inspect(place.directory, name)
-                except OSError as error:
-                    if error.errno in BROKEN:
-                        raise
-                    continue
-                if target:
-                    target = self._leads_to(root, place.source, name)
-                seen.append(Seen(name, status.st_mode, status.st_size, status.st_ctime_ns, status.st_mtime_ns, target))
+                if (one := self._look_at(root, place, name)) is not None:
+                    seen.append(one)
             return seen, False
+
+    def names(self, path: bytes) -> list[bytes]:
+        """See ``FolderEditor.names``."""
+        with self.telling(path), self._directory_at(path) as (_, place):
+            return _names_in(place)
+
+    def see(self, path: bytes, names: Sequence[bytes]) -> list[Seen]:
+        """See ``FolderEditor.see``."""
+        with self.telling(path), self._directory_at(path) as (root, place):
+            found = (self._look_at(root, place, name) for name in names)
+            return [one for one in found if one is not None]
 
     def make_directory(self, path: bytes, *, parents: bool, exist_ok: bool) -> None:
         """Make a directory.
@@ -323,6 +324,29 @@ class PosixEditor:
 
     # -- finding
 
+    @contextmanager
+    def _directory_at(self, path: bytes) -> Iterator[tuple[int, Place]]:
+        """Give the root and the directory at ``path``, for the block."""
+        with self.root.use() as root, resolve(root, path, follow=True) as place:
+            if kind_of(place.status) is not Kind.DIRECTORY:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            yield root, place
+
+    def _look_at(self, root: int, place: Place, name: bytes) -> Seen | None:
+        """Return what is at a name; None if that cannot be looked at."""
+        try:
+            # of most names one call tells all; a directory is opened as well, so that what belongs there is mounted
+            status, target = os.stat(name, dir_fd=place.directory, follow_symlinks=False), b""
+            if not stat.S_ISREG(status.st_mode):
+                status, target = inspect(place.directory, name)
+        except OSError as error:
+            if error.errno in BROKEN:
+                raise
+            return None
+        if target:
+            target = self._leads_to(root, place.source, name)
+        return Seen(name, status.st_mode, status.st_size, status.st_ctime_ns, status.st_mtime_ns, target)
+
     def _leads_to(self, root: int, directory: bytes, name: bytes) -> bytes:
         """Return where a link leads, relative to its directory; empty where that is outside or nowhere."""
         try:
@@ -391,3 +415,11 @@ def _names(directory: int) -> list[str]:
         return os.listdir(number)
     finally:
         os.close(number)
+
+
+def _names_in(place: Place) -> list[bytes]:
+    """Return the names in a directory, in order of bytes, without what is reserved."""
+    names = sorted(map(os.fsencode, _names(place.directory)))
+    if not place.source and RESERVED in names:
+        names.remove(RESERVED)
+    return names

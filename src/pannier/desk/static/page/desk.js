@@ -38,6 +38,7 @@ export class Desk {
   #worker = arranger();
   #loading = null;
   #sort = { key: "name", descending: false };
+  #look; // the cursor of the look at the directory that the plain page was made of, until it is used
   #focusAfter = null; // name of the row that gets the focus once it is there
 
   /** `start` is what the page holds for scripts; `tables` the words by language. */
@@ -45,6 +46,7 @@ export class Desk {
     this.tables = tables;
     this.public = start.public;
     this.signedIn = start.signedIn;
+    this.#look = start.look;
     this.theme = document.documentElement.dataset.theme ?? "auto";
     this.connection = new Connection(this);
     this.server = new Server(start.csrf, (news) => this.connection.heard(news));
@@ -188,7 +190,8 @@ export class Desk {
     this.changed();
     let arranged = 0;
     try {
-      let cursor = null;
+      let cursor = this.#look;
+      this.#look = null;
       do {
         const { items, total, cursor: next, version } = await this.api.list(this.folder.id, listing.directory, cursor, PAGE);
         if (loading.signal.aborted) return;

@@ -26,9 +26,9 @@ function style() {
 }
 
 async function begin() {
-  const { base = "", csrf = "", signedIn, public: open } = meta.dataset;
+  const { base = "", csrf = "", look = null, signedIn, public: open } = meta.dataset;
   const [en, ko, restyle] = await Promise.all([table("en"), table("ko"), style()]);
-  const desk = new Desk({ base, csrf, signedIn: signedIn === "true", public: open === "true" }, { en, ko });
+  const desk = new Desk({ base, csrf, look, signedIn: signedIn === "true", public: open === "true" }, { en, ko });
   await desk.start();
   if (meta.content === "links") desk.show("links");
   const root = document.createElement("div");
