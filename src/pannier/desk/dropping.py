@@ -159,7 +159,6 @@ class DeskDrops:
             "request": sender,
             "code": drop.code,
             "put": put,
-            "until": sender.expires_at[:16].replace("T", " "),
         }
         return Page(self._site, "request", "request", values)
 

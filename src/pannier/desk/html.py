@@ -35,7 +35,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex",
 }
-_SCRIPTS = {"browse": "main", "links": "main", "request": "request", "share": "share"}
+_SCRIPTS = {"browse": "main", "links": "main", "request": "request", "share": "visitor", "enter": "visitor"}
 """By what a page is: the script that takes it over, where it is in the package."""
 
 Cookies = Callable[[web.StreamResponse], None]
@@ -110,7 +110,7 @@ class Site:
             auto_reload=False,  # which asks the disk about the file each time a page is made
         )
         environment.filters.update(
-            {"size": show_size, "bytes": show_bytes, "shown": shown, "moment": moment, "part": part, "n": _number}
+            {"size": _size, "bytes": _bytes, "shown": shown, "moment": moment, "part": part, "n": _number}
         )
         # all of them now: later that would be reading and compiling on the event loop
         self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
@@ -144,6 +144,7 @@ class Site:
             "signed_in": signed_in,
             "writable": signed_in and not house.read_only,
             "public": house.signing_in.public,
+            "read_only": house.read_only,
             "version": __version__,
             "script": self._assets.url(file) if script is not None and file in self._assets else None,
             "styles": [self._assets.url(name) for name in ("pannier.css", "page/page.css") if name in self._assets],
@@ -189,6 +190,16 @@ def moment(milliseconds: int) -> str:
         return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
         return "—"
+
+
+@jinja2.pass_context
+def _size(context: jinja2.runtime.Context, value: int) -> str:
+    return show_size(value) if value >= 1024 else _bytes(context, value)
+
+
+@jinja2.pass_context
+def _bytes(context: jinja2.runtime.Context, value: int) -> str:
+    return f"{value:,}바이트" if context["lang"] == "ko" else show_bytes(value)
 
 
 def _number(value: int) -> str:

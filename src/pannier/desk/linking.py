@@ -12,6 +12,7 @@ from pannier.api.routes import Route
 from pannier.denials import CrossSite, LinkMissing, SignedOut
 from pannier.desk.forms import MEDIA_TYPE, Form, read_form
 from pannier.desk.html import Page, SeeOther, Site
+from pannier.desk.terminal import curl
 from pannier.dto.desk import CodePath, DeskLinkRequest, DownloadRequest
 from pannier.dto.links import LinkPage, LinkPath, LinkQuery, LinkReply, LinkRequest, LinkTerms
 from pannier.errors import (
@@ -81,7 +82,11 @@ class DeskLinks:
         """``GET /links``: the page of links and requests."""
         person = await self._house.keeper(context)
         reached = self._house.reached(context)
-        values = {"links": await self._links.listed(reached), "requests": await self._drops.listed(reached)}
+        values = {
+            "links": await self._links.listed(reached),
+            "requests": await self._drops.listed(reached),
+            "curl": curl,
+        }
         return Page(self._site, "links", "links", values, person)
 
     @api_handler

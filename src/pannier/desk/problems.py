@@ -16,6 +16,9 @@ from pannier.desk.html import Page, SeeOther, Site, moment, shown
 from pannier.desk.words import Words
 from pannier.dto.problems import Problem
 
+_OF_LINKS = {"link-revoked", "link-expired", "link-spent", "link-not-found", "request-closed"}
+"""What receivers read, to whom the start page says nothing."""
+
 
 def tail_of(type: str) -> str:
     """Return the end of a problem's type, by which it is known."""
@@ -70,6 +73,7 @@ class ProblemPages:
             "said": _said(words, problem | {"retry_after": kept.get("Retry-After", "5")}),
             "detail": problem.get("detail") or problem.get("title"),
             "request": problem.get("request", ""),
+            "ended": tail_of(problem["type"]) in _OF_LINKS,
         }
         page = Page(self._site, "error", "error", values, status=response.status, headers=kept)
         return await page.send(context)

@@ -29,6 +29,7 @@ from pannier.denials import (
 from pannier.desk.forms import MEDIA_TYPE, read_form
 from pannier.desk.html import Page, SeeOther, Site
 from pannier.desk.problems import said, wants_page
+from pannier.desk.terminal import lines
 from pannier.dto.archives import OfferedFormat
 from pannier.dto.links import LONGEST_PASSWORD, ReceivedQuery, ReceivedReply
 from pannier.dto.members import ArchiveMembers, PlacesQuery
@@ -185,8 +186,7 @@ class DeskReceiving:
             "link": received,
             "code": link.code,
             "known": known,
-            "until": received.expires_at[:16].replace("T", " "),
-            "command": f"curl -OJ {'-u :PASSWORD ' if link.password else ''}{received.file_url}",
+            "commands": lines(received.file_url, received.filename, locked=link.password is not None),
             "problem": None if told is None else said(words, told.problem.model_copy(update=_retry(told.headers))),
         }
         status, headers = (200, {}) if told is None else (told.problem.status, told.headers)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { basename, fault, join, parent, split, visible } from "../../../src/pannier/desk/static/page/names.js";
+import { curl, basename, fault, join, parent, split, visible } from "../../../src/pannier/desk/static/page/names.js";
 import { csv } from "../../../src/pannier/desk/static/page/offenders.js";
 import { percentDecoded, percentEncoded, tail } from "../../../src/pannier/desk/static/page/server.js";
 
@@ -51,4 +51,11 @@ test("types of problems are their tails", () => {
 test("a list for a spreadsheet holds no formula", () => {
   const text = csv([{ path: '=cmd|"x"', code: "missing", detail: "a, b" }]);
   assert.equal(text, '"path","code","detail"\r\n"\'=cmd|""x""","missing","a, b"\r\n');
+});
+
+test("the line for a terminal names what its URL cannot", () => {
+  const link = { file_url: "http://h/s/c/x.zip", password: false };
+  assert.equal(curl({ ...link, filename: "x-1.zip" }), "curl -O http://h/s/c/x.zip");
+  assert.equal(curl({ ...link, filename: "it's.zip" }), "curl -o 'it'\\''s.zip' http://h/s/c/x.zip");
+  assert.equal(curl({ ...link, filename: "사진.zip", password: true }), "curl -o '사진.zip' -u :PASSWORD http://h/s/c/x.zip");
 });

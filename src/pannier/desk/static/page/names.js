@@ -61,3 +61,14 @@ export function fault(name) {
   if (new TextEncoder().encode(name).length > 255) return "name-too-long";
   return null;
 }
+
+/** A name as a word of a shell. */
+export function quoted(name) {
+  return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
+}
+
+/** The line for a terminal that fetches a link's archive: curl has to be told a name that is encoded in the URL. */
+export function curl({ filename, file_url, password }) {
+  const named = /^[\w.-]+$/.test(filename) ? "-O" : `-o ${quoted(filename)}`;
+  return `curl ${named} ${password ? "-u :PASSWORD " : ""}${file_url}`;
+}

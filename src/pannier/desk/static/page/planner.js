@@ -2,6 +2,7 @@
 
 import { filename } from "./api.js";
 import { NONE, SETTLE, step } from "./bar.js";
+import { curl } from "./names.js";
 import { canSave } from "./saver.js";
 
 export class Planner {
@@ -157,7 +158,7 @@ export class Planner {
   async makeCommand() {
     await this.desk.attempt(async () => {
       const link = await this.desk.offers.share(this.request(), { expires_in: 86_400 });
-      this.command = `curl -O ${link.file_url}`;
+      this.command = curl(link);
     });
     this.desk.changed();
   }

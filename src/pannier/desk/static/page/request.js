@@ -7,6 +7,7 @@ import { visible } from "./names.js";
 import { sentence } from "./problems.js";
 import { tail } from "./server.js";
 import { wait } from "./uploads.js";
+import "./visitor.js"; // which minds the moments of this page, too
 import { Words } from "./words.js";
 
 const CHUNK = 16 * 1024 * 1024;

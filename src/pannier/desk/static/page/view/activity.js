@@ -1,6 +1,6 @@
 // Running and recent downloads: a panel under the top bar.
 
-import { visible } from "../names.js";
+import { quoted, visible } from "../names.js";
 import { html, useDesk, useNow } from "./html.js";
 import { Button, Copy, Icon, Name, Progress, Say, plain } from "./parts.js";
 
@@ -71,6 +71,5 @@ function Download({ session, row, again, url, saver }) {
 
 /** A line for a terminal that goes on with what a terminal has begun, or begins. */
 function command({ filename }, url) {
-  const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
-  return `curl -C - -o ${quoted(visible(filename))} ${quoted(new URL(url, location.href).href)}`;
+  return `curl -C - -o ${quoted(visible(filename))} '${new URL(url, location.href).href}'`;
 }

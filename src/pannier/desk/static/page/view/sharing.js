@@ -1,5 +1,6 @@
 // The forms of a link and of a file request, and what they come to.
 
+import { curl } from "../names.js";
 import { html, useDesk, useState } from "./html.js";
 import { Modal, Sending } from "./dialogs.js";
 import { Button, Copy, Say } from "./parts.js";
@@ -94,15 +95,11 @@ function Made({ link, title, close }) {
     <div class="copied-line"><a href=${link.url} target="_blank" rel="noreferrer" translate="no" data-first>${link.url}</a><${Copy} text=${link.url} /></div>
     ${link.file_url
       ? html`<p class="label">${words.say("share.command")}</p>
-          <div class="copied-line"><code translate="no">${command(link)}</code><${Copy} text=${command(link)} /></div>`
+          <div class="copied-line"><code translate="no">${curl(link)}</code><${Copy} text=${curl(link)} /></div>`
       : null}
     <p class="muted">${link.expires_at ? html`<${Say} of="links.until" with=${{ time: { until: Date.parse(link.expires_at) } }} />` : null}</p>
     <div class="row-of-buttons"><${Button} kind="primary" onPress=${close}>${words.say("act.close")}<//></div>
   <//>`;
-}
-
-function command(link) {
-  return link.password ? `curl -u : -O ${link.file_url}` : `curl -O ${link.file_url}`;
 }
 
 const MIB = 2 ** 20;
