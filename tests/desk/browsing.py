@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import re
 import socket
 from collections.abc import Iterator, Mapping
@@ -9,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect
 
 from tests.cli.commands import Server
 from tests.desk.narrow import Narrow
@@ -36,12 +38,15 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens at now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        assert isinstance(port, int)
-        return port
+    """Return a port that nobody listens at now.
+
+    It is none of those that connections get by themselves: while a server is away nobody takes its port.
+    """
+    while True:
+        port = random.randrange(16_000, 32_000)  # Linux gives out 32768 to 60999
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class Place:
@@ -158,7 +163,14 @@ def row(page: Page, name: str) -> Any:
 
 
 def pick(page: Page, *names: str) -> None:
-    """Tick entries by their boxes, and wait for the exact numbers."""
+    """Tick entries by their boxes, and wait for the exact numbers of all of them."""
     for name in names:
         row(page, name).locator(".box").click()
+    for name in names:  # rows and bar are drawn at once: from here on it tells nothing of fewer
+        expect(row(page, name)).to_have_class(re.compile(r"\bpicked\b"))
     page.locator(".bar.exact, .bar.refused").wait_for()
+
+
+def press_if_there(button: Locator) -> None:
+    """Press what may have vanished by itself, as the page went on without."""
+    button.evaluate_all("(all) => all.forEach((each) => each.click())")

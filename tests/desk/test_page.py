@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Download, Page, expect
 
-from tests.desk.browsing import PHONE, Place, pick, place, row
+from tests.desk.browsing import PHONE, Place, pick, place, press_if_there, row
 
 
 @pytest.fixture
@@ -96,6 +96,7 @@ def test_by_keyboard_alone(trip: Place) -> None:
     page.keyboard.press("u")
     expect(page.locator(".bar")).to_contain_text("Selection of 2 cleared.")
     page.keyboard.press("/")
+    expect(page.locator("#filter")).to_be_focused()
     page.keyboard.type("READ")
     expect(page.locator(".rows .row")).to_have_count(1)
     page.keyboard.press("Enter")
@@ -113,6 +114,8 @@ def test_by_keyboard_alone(trip: Place) -> None:
 def test_changes_by_two_people_lose_nothing(trip: Place) -> None:
     page, other = trip.person(path="2026"), trip.person(path="2026")
     page.get_by_role("button", name="New folder").click()
+    name = page.locator("dialog input")
+    expect(name).to_be_focused()
     page.keyboard.type("새 폴더")
     page.keyboard.press("Enter")
     expect(row(page, "새 폴더")).to_be_focused()
@@ -121,10 +124,11 @@ def test_changes_by_two_people_lose_nothing(trip: Place) -> None:
     other.get_by_role("button", name="Show").click()
     expect(row(other, "새 폴더")).to_be_visible()
     page.keyboard.press("F2")
+    expect(name).to_be_focused()
     page.keyboard.type("README.md")
     page.keyboard.press("Enter")
     expect(page.locator("dialog .trouble")).to_contain_text("exists already")
-    page.locator("dialog input").fill("papers")
+    name.fill("papers")
     page.keyboard.press("Enter")
     expect(row(page, "papers")).to_be_focused()
     row(page, "README.md").click(button="right")
@@ -137,6 +141,7 @@ def test_changes_by_two_people_lose_nothing(trip: Place) -> None:
     row(page, "papers").press("Delete")
     expect(page.locator(".notice")).to_contain_text("1 entry deleted")
     assert not (trip.root / "2026/papers").exists()
+    expect(row(page, "papers")).to_have_count(0)
     page.locator(".notice").get_by_role("button", name="Undo").click()
     expect(row(page, "papers")).to_be_visible()
     assert (trip.root / "2026/papers/README.md").read_bytes().startswith(b"# Trip")
@@ -219,7 +224,9 @@ def test_the_page_without_a_server_says_so_and_comes_back(trip: Place) -> None:
     expect(page.locator(".strip.offline")).to_contain_text("No connection to the server since")
     expect(page.locator(".bar .primary")).to_have_attribute("aria-disabled", "true")
     expect(page.locator(".rows .row")).to_have_count(3)  # what was there can be read
-    trip.start()
     page.get_by_role("button", name="Try now").click()
+    expect(page.locator(".strip.offline")).to_contain_text("No connection to the server since")
+    trip.start()
+    press_if_there(page.get_by_role("button", name="Try now"))
     expect(page.locator(".strip.offline")).to_have_count(0)
     expect(page.locator(".bar.exact .first")).to_contain_text("2 selected")
