@@ -108,3 +108,15 @@ def test_what_ended_leads_receivers_nowhere(trip: Place) -> None:
     visitor.goto(f"{trip.base}/s/none")
     expect(visitor.locator("h1")).to_have_text("There is no such link here. Check that the whole address was copied.")
     expect(visitor.locator("main a")).to_have_count(0)
+
+
+def test_a_page_names_all_modules_that_it_comes_to_load(trip: Place) -> None:
+    page = trip.stranger()
+    trip.enter(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(trip.base)))
+    trip.go(page)
+    html = page.request.get(f"{trip.base}/f/trip/", headers={"Accept": "text/html"}).text()
+    named = set(re.findall(r'<link rel="modulepreload" href="([^"]+)">', html))
+    of_the_worker = {"/static/page/arranger.js", "/static/page/matching.js"}
+    assert {each for each in asked if each.endswith(".js")} - of_the_worker - {"/static/page/main.js"} == named

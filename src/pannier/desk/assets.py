@@ -6,10 +6,12 @@ No path of a request is ever looked up on a disk: what was not read at the start
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from posixpath import dirname, join, normpath
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -29,6 +31,8 @@ _TYPES = {
     "woff2": "font/woff2",
     "txt": "text/plain; charset=utf-8",
 }
+_IMPORT = re.compile(rb"""(?:\bfrom|^import) *["'](\.[^"']+\.js)["']""", re.MULTILINE)
+"""Where a module names another one, by a path relative to its own."""
 
 
 class AssetPath(BaseModel):
@@ -75,6 +79,19 @@ class Assets:
     def url(self, name: str) -> str:
         """Return the address of a file."""
         return f"{self._prefix}/static/{name}"
+
+    def modules(self, name: str) -> list[str]:
+        """Return what a module imports, and that in turn; without itself, and what it imports while it runs.
+
+        A browser that is told of them asks for all at once, and not for each level of them after the one before.
+        """
+        found = [name]
+        for each in found:
+            for imported in _IMPORT.findall(self._files[each].content):
+                below = normpath(join(dirname(each), imported.decode()))
+                if below in self._files and below not in found:
+                    found.append(below)
+        return found[1:]
 
     def routes(self) -> Iterable[Route]:
         return [Route("GET", "/static/{name:.*}", self.get, {200: tuple(_TYPES.values()), 304: None}, head=True)]

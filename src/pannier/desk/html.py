@@ -112,6 +112,10 @@ class Site:
         environment.filters.update(
             {"size": _size, "bytes": _bytes, "shown": shown, "moment": moment, "part": part, "n": _number}
         )
+        self._modules = {
+            script: [assets.url(each) for each in assets.modules(f"page/{script}.js")]
+            for script in set(_SCRIPTS.values())
+        }
         # all of them now: later that would be reading and compiling on the event loop
         self._templates = {name: environment.get_template(name) for name in environment.list_templates()}
 
@@ -132,7 +136,6 @@ class Site:
         theme = context.request.cookies.get(THEME_COOKIE, "")
         signed_in = person is not None and person.signed_in
         script = _SCRIPTS.get(page.kind)
-        file = f"page/{script}.js"
         values = {
             "t": words,
             "lang": words.language,
@@ -146,8 +149,9 @@ class Site:
             "public": house.signing_in.public,
             "read_only": house.read_only,
             "version": __version__,
-            "script": self._assets.url(file) if script is not None and file in self._assets else None,
-            "styles": [self._assets.url(name) for name in ("pannier.css", "page/page.css") if name in self._assets],
+            "script": None if script is None else self._assets.url(f"page/{script}.js"),
+            "modules": [] if script is None else self._modules[script],
+            "styles": [self._assets.url(name) for name in ("pannier.css", "page/page.css")],
             "here": context.request.path,
             "folder": "",
             "path": "",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Columns, folded, matcher } from "../../../src/pannier/desk/static/page/matching.js";
-import { drawn, extent, reveal, TALLEST } from "../../../src/pannier/desk/static/page/rows.js";
+import { drawn, extent, reveal, TALLEST, elements } from "../../../src/pannier/desk/static/page/rows.js";
 
 test("the filter takes case and composition as equal, and Hangul by initial consonants", () => {
   const cases = [
@@ -62,4 +62,21 @@ test("a row comes into view with the least scrolling, also in a scaled list", ()
     const { first, last } = drawn(scroll, 700, 1_000_000, 36, 0);
     assert.ok(first <= row && row < last, `row ${row} in ${first} to ${last}`);
   }
+});
+
+test("a row keeps its element while it is drawn, and one that comes takes that of one that went", () => {
+  let held = elements(new Map(), [0, 1, 2]);
+  assert.deepEqual([...held], [[0, 0], [1, 1], [2, 2]]);
+  held = elements(held, [1, 2, 3]);
+  assert.deepEqual([...held], [[1, 1], [2, 2], [3, 0]]);
+  held = elements(held, [50, 51, 52, 53, 2]); // a jump, one more in view, and the focused row stays
+  assert.equal(held.get(2), 2);
+  assert.deepEqual([...held.values()].toSorted(), [0, 1, 2, 3, 4]);
+  held = elements(held, [7]);
+  assert.equal(held.size, 1);
+  for (let from = 0; from < 1000; from += 37) {
+    held = elements(held, Array.from({ length: 59 }, (_, i) => from + i));
+    assert.equal(new Set(held.values()).size, 59);
+  }
+  assert.ok(Math.max(...held.values()) < 59 + 5); // no more elements than rows were ever drawn at once
 });

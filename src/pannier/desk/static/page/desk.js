@@ -190,11 +190,17 @@ export class Desk {
     this.changed();
     let arranged = 0;
     try {
-      let cursor = this.#look;
+      const page = (cursor) => this.api.list(this.folder.id, listing.directory, cursor, PAGE);
+      let coming = page(this.#look);
       this.#look = null;
+      let cursor = null;
       do {
-        const { items, total, cursor: next, version } = await this.api.list(this.folder.id, listing.directory, cursor, PAGE);
+        const { items, total, cursor: next, version } = await coming;
         if (loading.signal.aborted) return;
+        if (next !== null) {
+          coming = page(next); // while this one is taken in
+          coming.catch(() => {}); // told when its turn comes
+        }
         listing.push(items, total);
         listing.version ??= version;
         cursor = next;

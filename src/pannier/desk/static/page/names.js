@@ -29,6 +29,7 @@ const segments = typeof Intl.Segmenter === "function" ? new Intl.Segmenter("und"
  * the tail, with the extension, stays. Short names are all head.
  */
 export function split(shown, keep = 9) {
+  if (/^[\x20-\x7e]*$/.test(shown) && shown.length <= keep * 2) return [shown, ""];
   const letters = segments ? Array.from(segments.segment(shown), (part) => part.segment) : Array.from(shown);
   if (letters.length <= keep * 2) return [shown, ""];
   const dot = letters.lastIndexOf(".");

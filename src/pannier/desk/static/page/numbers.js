@@ -35,6 +35,7 @@ export class Numbers {
   #plurals;
   #fixed;
   #dates = new Map();
+  #now = null;
 
   /** `language` is "en" or "ko"; `zone` an IANA name, the reader's unless said. */
   constructor(language, zone = undefined) {
@@ -103,8 +104,9 @@ export class Numbers {
 
   /** Today "14:02", this year "Nov 21, 18:20", else "Jan 9, 2025". Times are milliseconds. */
   date(at, now = Date.now()) {
-    if (this.#day(at) === this.#day(now)) return this.time(at);
-    if (this.#year(at) === this.#year(now)) {
+    const [day, year] = this.#today(now);
+    if (this.#day(at) === day) return this.time(at);
+    if (this.#year(at) === year) {
       return this.#dated("near", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }).format(at);
     }
     return this.#dated("far", { year: "numeric", month: "short", day: "numeric" }).format(at);
@@ -138,6 +140,13 @@ export class Numbers {
       this.#dates.set(key, format);
     }
     return format;
+  }
+
+  // What day and year it is, worked out once a minute: a listing asks for each of its rows.
+  #today(now) {
+    const minute = Math.floor(now / 60_000);
+    if (this.#now?.minute !== minute) this.#now = { minute, said: [this.#day(now), this.#year(now)] };
+    return this.#now.said;
   }
 
   #day(at) {

@@ -26,6 +26,17 @@ export function drawn(scroll, view, total, height, margin = MARGIN) {
   return { first, last, top, at, visible };
 }
 
+/**
+ * Which element draws which row, as a Map from row to the number of an element: a row keeps its element while it is
+ * drawn, and one that comes takes that of one that went, so that scrolling makes no elements. `rows` are in order.
+ */
+export function elements(before, rows) {
+  const wanted = new Set(rows);
+  const free = Array.from(before).filter(([row]) => !wanted.has(row)).map(([, element]) => element);
+  let next = Math.max(-1, ...before.values()) + 1;
+  return new Map(rows.map((row) => [row, before.get(row) ?? free.shift() ?? next++]));
+}
+
 /** The scroll position at which a row is in view, moving as little as can be; null where it already is. */
 export function reveal(row, scroll, view, total, height, padding = 0) {
   const full = total * height;

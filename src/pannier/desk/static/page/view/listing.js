@@ -2,11 +2,12 @@
 
 import { inListing, read } from "../keys.js";
 import { join, visible } from "../names.js";
-import { drawn, extent, reveal } from "../rows.js";
+import { MARGIN, drawn, elements, extent, reveal } from "../rows.js";
 import { html, useDesk, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { Button, Icon, MenuList, Name, Say, Size, Time, plain } from "./parts.js";
 import { entryMenu } from "./menus.js";
 
+const FAR = { margin: 2, settled: 120 }; // rows around the view while it jumps, and milliseconds until it stands
 const COLUMNS = [
   ["name", "column.name"],
   ["size", "column.size"],
@@ -18,7 +19,7 @@ export function ListingView() {
   const { listing, selection, directory } = desk;
   const grid = useRef(null);
   const sized = useRef(null);
-  const [scroll, setScroll] = useState(0);
+  const [{ scroll, far }, setPosition] = useState({ scroll: 0, far: false });
   const [view, setView] = useState({ height: 600, row: 36 });
   const [menu, setMenu] = useState(null);
   const press = useRef(null);
@@ -37,12 +38,23 @@ export function ListingView() {
 
   useLayoutEffect(() => {
     grid.current.scrollTop = 0;
-    setScroll(0);
+    setPosition({ scroll: 0, far: false });
   }, [listing]);
+
+  // of a view that jumps what is in it is drawn at once, what is around it when it stands
+  useEffect(() => {
+    if (!far) return undefined;
+    const timer = setTimeout(() => setPosition({ scroll, far: false }), FAR.settled);
+    return () => clearTimeout(timer);
+  }, [scroll, far]);
+  const moved = () => {
+    const { scrollTop } = grid.current;
+    setPosition({ scroll: scrollTop, far: Math.abs(scrollTop - scroll) > view.height });
+  };
 
   const total = listing.order.length;
   const at = Math.min(desk.picking.cursor, Math.max(0, total - 1));
-  const { first, last, top } = drawn(scroll, view.height, total, view.row);
+  const { first, last, top } = drawn(scroll, view.height, total, view.row, far ? FAR.margin : MARGIN);
   const rows = [];
   for (let place = first; place < last; place += 1) rows.push(place);
   // the focused row is never taken out of the document while it scrolls away
@@ -55,7 +67,7 @@ export function ListingView() {
     const to = reveal(at, grid.current.scrollTop, view.height, total, view.row);
     if (to !== null) {
       grid.current.scrollTop = to;
-      setScroll(grid.current.scrollTop);
+      moved();
     }
     const row = grid.current.querySelector(`[data-place="${at}"]`);
     if (row !== null) {
@@ -102,6 +114,16 @@ export function ListingView() {
     if (event.shiftKey) desk.picking.extend(place);
     else desk.picking.toggle(place);
   };
+  // exact sizes and times are written where somebody points: a listing that is scrolled has no time for them
+  const hint = (event) => {
+    const place = placeOf(event);
+    if (place === null) return;
+    const { size, time } = listing.at(listing.order[place]);
+    const stamp = event.target.closest("time");
+    if (stamp !== null) stamp.title = words.numbers.exactDate(time);
+    const amount = event.target.closest("span.size span.size");
+    if (amount !== null) amount.title = size < 1024 ? "" : words.numbers.bytes(size);
+  };
   const openMenu = (event) => {
     const place = placeOf(event);
     if (place === null) return;
@@ -119,7 +141,7 @@ export function ListingView() {
   const up = () => clearTimeout(press.current);
 
   const cover = selection.cover(directory);
-  const rowAt = useRows({ listing, selection, directory, cover, words, at, cell: desk.picking.cell });
+  const draw = useRows({ listing, selection, directory, cover, words, at, cell: desk.picking.cell });
   const entry = menu === null ? null : listing.at(listing.order[Math.min(menu.place, total - 1)]);
   return html`<div
     class="grid"
@@ -137,7 +159,8 @@ export function ListingView() {
     onPointerUp=${up}
     onPointerCancel=${up}
     onPointerMove=${up}
-    onScroll=${(event) => setScroll(event.currentTarget.scrollTop)}
+    onPointerOver=${hint}
+    onScroll=${moved}
   >
     <div class="row head" role="row" aria-rowindex="1">
       <span role="columnheader" class="box"><${AllBox} /></span>
@@ -158,7 +181,7 @@ export function ListingView() {
     </div>
     <div class="rows" role="rowgroup" style=${{ height: `${extent(total, view.row)}px` }}>
       <div class="sized" ref=${sized} aria-hidden="true"></div>
-      ${rows.map((place) => rowAt(place, place >= first && place < last ? top + (place - first) * view.row : place * view.row))}
+      ${draw(rows, (place) => (place >= first && place < last ? top + (place - first) * view.row : place * view.row))}
     </div>
     ${menu === null || entry === null || entry.name === undefined
       ? null
@@ -207,22 +230,28 @@ function AllBox() {
  */
 function useRows({ listing, selection, directory, cover, words, at, cell }) {
   const drawnRows = useRef(new Map());
-  const before = drawnRows.current;
-  const now = new Map();
-  drawnRows.current = now;
-  return (place, top) => {
+  const used = useRef(new Map());
+  return (places, topOf) => {
+    const before = drawnRows.current;
+    drawnRows.current = new Map();
+    used.current = elements(used.current, places);
+    return places.map((place) => rowAt(before, place, topOf(place)));
+  };
+
+  function rowAt(before, place, top) {
     const row = listing.order[place];
     const picked = cover !== null || selection.has(directory, listing.names[row]);
     const stop = place === at && cell === 0;
     const was = before.get(place);
+    const key = used.current.get(place);
     const same = was !== undefined && was.listing === listing && was.row === row && was.picked === picked &&
-      was.cover === cover && was.stop === stop && was.top === top && was.words === words;
+      was.cover === cover && was.stop === stop && was.top === top && was.words === words && was.key === key;
     const element = same
       ? was.element
-      : html`<${Row} key=${place} place=${place} entry=${listing.at(row)} top=${top} picked=${picked} stop=${stop} cover=${cover} />`;
-    now.set(place, { listing, row, picked, cover, stop, top, words, element });
+      : html`<${Row} key=${key} place=${place} entry=${listing.at(row)} top=${top} picked=${picked} stop=${stop} cover=${cover} />`;
+    drawnRows.current.set(place, { listing, row, picked, cover, stop, top, words, key, element });
     return element;
-  };
+  }
 }
 
 function Row({ place, entry, top, picked, stop, cover }) {
@@ -269,8 +298,8 @@ function Row({ place, entry, top, picked, stop, cover }) {
             : words.numbers.size(entry.size)} · ${words.numbers.date(entry.time)}</small>
       </span>
     </span>
-    <span role="gridcell" class="size">${entry.size < 0 || folder ? "—" : html`<${Size} bytes=${entry.size} />`}</span>
-    <span role="gridcell" class="modified"><${Time} at=${entry.time} /></span>
+    <span role="gridcell" class="size">${entry.size < 0 || folder ? "—" : html`<${Size} bytes=${entry.size} hint=${false} />`}</span>
+    <span role="gridcell" class="modified"><${Time} at=${entry.time} hint=${false} /></span>
     <span role="gridcell" class="tools"><${RowTools} entry=${entry} place=${place} /></span>
   </div>`;
 }
@@ -304,9 +333,9 @@ function Note({ entry, cover }) {
 
 function RowTools({ entry, place }) {
   const { desk, words } = useDesk();
-  const [open, set] = useState(false);
-  const button = useRef(null);
-  return html`<span class="menu more" ref=${button}>
+  const [opened, set] = useState(null); // the element may draw another row by now
+  const open = opened === place;
+  return html`<span class="menu more">
     <${Button}
       kind="quiet bare"
       icon="more"
@@ -317,14 +346,14 @@ function RowTools({ entry, place }) {
       aria-expanded=${String(open)}
       onPress=${() => {
         desk.picking.place(place);
-        set(!open);
+        set(open ? null : place);
       }}
     />
     ${open
       ? html`<${MenuList}
           items=${entryMenu(desk, words, entry)}
           close=${(focus = true) => {
-            set(false);
+            set(null);
             if (focus) desk.picking.focusRow();
           }}
         />`

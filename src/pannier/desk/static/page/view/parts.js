@@ -31,20 +31,20 @@ export function PathName({ path }) {
   </bdi>`;
 }
 
-/** A size; exact on hover, in full words for a voice. */
-export function Size({ bytes }) {
+/** A size; exact on hover (unless `hint` is false), in full words for a voice. */
+export function Size({ bytes, hint = true }) {
   const { words } = useDesk();
   const { numbers } = words;
-  return html`<span class="size" title=${bytes < 1024 ? null : numbers.bytes(bytes)}>
+  return html`<span class="size" title=${bytes < 1024 || !hint ? null : numbers.bytes(bytes)}>
     <span aria-hidden="true">${numbers.size(bytes)}</span><span class="spoken">${numbers.spoken(bytes)}</span>
   </span>`;
 }
 
-/** A moment, in milliseconds; exact on hover. `until` adds the year where it is another one. */
-export function Time({ at, until = false, short = false }) {
+/** A moment, in milliseconds; exact on hover (unless `hint` is false). `until` adds the year where it is another one. */
+export function Time({ at, until = false, short = false, hint = true }) {
   const { numbers } = useDesk().words;
   const text = short ? numbers.time(at) : until ? numbers.until(at) : numbers.date(at);
-  return html`<time datetime=${new Date(at).toISOString()} title=${numbers.exactDate(at)}>${text}</time>`;
+  return html`<time datetime=${new Date(at).toISOString()} title=${hint ? numbers.exactDate(at) : null}>${text}</time>`;
 }
 
 /** A sentence of the tables; its holes take numbers, texts, {size}, {bytes}, {time}, {until} and {name}. */
