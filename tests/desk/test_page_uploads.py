@@ -22,7 +22,7 @@ def trip(tmp_path: Path, browser: Browser) -> Iterator[Place]:
 
 
 def test_a_folder_goes_on_where_a_killed_server_left_it(trip: Place, tmp_path: Path) -> None:
-    data = os.urandom(24_000_000)
+    data = os.urandom(6_000_000)
     source = tmp_path / "Fotos"
     (source / "deep" / "er").mkdir(parents=True)
     (source / "deep" / "er" / "video.mov").write_bytes(data)
@@ -30,7 +30,7 @@ def test_a_folder_goes_on_where_a_killed_server_left_it(trip: Place, tmp_path: P
     (source / "empty.txt").write_bytes(b"")
     page = trip.person(path="here")
     line = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_000_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 300_000}
     line.send("Network.emulateNetworkConditions", slow)
     page.get_by_test_id("folder").set_input_files(source)
     sending = page.locator('.upload[data-state="sending"]', has_text="video.mov")
