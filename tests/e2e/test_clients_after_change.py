@@ -85,6 +85,16 @@ CHANGED = (
 ALL = (NOTHING, *ADDED, *CHANGED)
 
 
+def share(first: int) -> pytest.MarkDecorator:
+    """Every third change from one on, for a situation of its own; all of them where there is time for that.
+
+    All are tried quickly too, where nothing else happens: `test_who_goes_on_when_the_plan_is_no_longer_fresh…`.
+    """
+    some = (NOTHING, *(*ADDED, *CHANGED)[first::3])
+    given = [pytest.param(some, id="some"), pytest.param(ALL, id="all", marks=pytest.mark.slow)]
+    return pytest.mark.parametrize("changes", given)
+
+
 @dataclass(frozen=True)
 class Begun:
     """A download that a client has begun, and the archive that it began with."""
@@ -170,9 +180,12 @@ def strict(folder: Path) -> Iterator[Pannier]:
         yield server
 
 
+@share(2)
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_who_goes_on_at_once_after_a_change_gets_no_mix(client: Client, default: Pannier, tmp_path: Path) -> None:
-    begun = begin(client, default, ALL, tmp_path)
+def test_who_goes_on_at_once_after_a_change_gets_no_mix(
+    client: Client, changes: Sequence[Change], default: Pannier, tmp_path: Path
+) -> None:
+    begun = begin(client, default, changes, tmp_path)
     change_all(begun)
     codes = {each.change: go_on(client, each, each.url, default).code for each in begun}
     assert codes[NOTHING] == 0
@@ -193,34 +206,41 @@ def test_who_goes_on_when_the_plan_is_no_longer_fresh_gets_no_mix(
         assert codes[change] != 0, change.name
 
 
+@share(1)
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_who_goes_on_after_a_restart_gets_no_mix(client: Client, strict: Pannier, tmp_path: Path) -> None:
-    begun = begin(client, strict, ALL, tmp_path)
+def test_who_goes_on_after_a_restart_gets_no_mix(
+    client: Client, changes: Sequence[Change], strict: Pannier, tmp_path: Path
+) -> None:
+    begun = begin(client, strict, changes, tmp_path)
     strict.kill()
     change_all(begun)
     strict.start()
     codes = {each.change: go_on(client, each, each.url, strict).code for each in begun}
-    assert codes[NOTHING] == 0
-    for change in (*ADDED, *CHANGED):
-        assert codes[change] != 0, change.name
+    assert codes.pop(NOTHING) == 0
+    for change, code in codes.items():
+        assert code != 0, change.name
 
 
 # What no server can tell apart: four connections that begin a download, and four that go on with another one. aria2c
 # sends no If-Range; it begins with a plain GET, and compares nothing but the length. See `test_aria2c_makes_a_mix…`.
+@share(0)
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_who_goes_on_with_another_token_gets_no_mix(client: Client, strict: Pannier, tmp_path: Path) -> None:
-    changes = [change for change in ALL if client is not ARIA2C or change is NOTHING or not change.keeps_length]
-    begun = begin(client, strict, changes, tmp_path)
+def test_who_goes_on_with_another_token_gets_no_mix(
+    client: Client, changes: Sequence[Change], strict: Pannier, tmp_path: Path
+) -> None:
+    begun = begin(client, strict, [change for change in changes if can_be_told(client, change)], tmp_path)
     change_all(begun)
     for each in begun:
         ended = go_on(client, each, strict.url(each.folder.name), strict)
         assert (ended.code == 0) == (client is ARIA2C and each.change is NOTHING), each.change.name
 
 
+@share(2)
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_who_goes_on_after_the_state_was_lost_gets_no_mix(client: Client, strict: Pannier, tmp_path: Path) -> None:
-    changes = [change for change in ALL if client is not ARIA2C or change is NOTHING or not change.keeps_length]
-    begun = begin(client, strict, changes, tmp_path)
+def test_who_goes_on_after_the_state_was_lost_gets_no_mix(
+    client: Client, changes: Sequence[Change], strict: Pannier, tmp_path: Path
+) -> None:
+    begun = begin(client, strict, [change for change in changes if can_be_told(client, change)], tmp_path)
     strict.stop()
     lose_state(strict)
     change_all(begun)
@@ -228,6 +248,10 @@ def test_who_goes_on_after_the_state_was_lost_gets_no_mix(client: Client, strict
     for each in begun:
         ended = go_on(client, each, each.url, strict)
         assert (ended.code == 0) == (client is ARIA2C and each.change is NOTHING), each.change.name
+
+
+def can_be_told(client: Client, change: Change) -> bool:
+    return client is not ARIA2C or change is NOTHING or not change.keeps_length
 
 
 def lose_state(server: Pannier) -> None:
@@ -267,13 +291,14 @@ def test_curl_and_wget_make_a_mix_with_another_link_that_has_given_out_the_new_a
     assert each.out.read_bytes() == part + new[len(part) :] != new
 
 
+@share(1)
 @pytest.mark.parametrize("restart", [False, True], ids=["running", "killed"])
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_who_starts_over_with_the_old_link_and_is_cut_again_gets_no_mix(
-    client: Client, restart: bool, strict: Pannier, tmp_path: Path
+    client: Client, restart: bool, changes: Sequence[Change], strict: Pannier, tmp_path: Path
 ) -> None:
     """The archive that the link began with could still be had after an addition, but the new part is not of it."""
-    begun = begin(client, strict, (*ADDED, *CHANGED), tmp_path)
+    begun = begin(client, strict, [change for change in changes if change is not NOTHING], tmp_path)
     change_all(begun)
     parts = {}
     for each in begun:
@@ -297,10 +322,11 @@ def test_who_starts_over_with_the_old_link_and_is_cut_again_gets_no_mix(
         assert each.out.read_bytes() == new, each.change.name
 
 
+@share(0)
 def test_aria2c_that_starts_over_with_the_old_link_gets_the_new_archive_or_fails(
-    strict: Pannier, tmp_path: Path
+    changes: Sequence[Change], strict: Pannier, tmp_path: Path
 ) -> None:
-    begun = begin(ARIA2C, strict, (*ADDED, *CHANGED), tmp_path)
+    begun = begin(ARIA2C, strict, [change for change in changes if change is not NOTHING], tmp_path)
     change_all(begun)
     for each in begun:
         remove_part(each)
