@@ -177,6 +177,25 @@ class Stage:
             "x" * 20_000,
         ]
 
+    def plainest(self) -> list[str]:
+        """One of each kind of ``paths``: a climb, an absolute path, a link of each kind, what is reserved."""
+        up = os.path.relpath(self.outside.root, self.root)
+        return [
+            f"{up}/secret",
+            "..",
+            f"dir/../{up}",
+            f"{self.outside.root}/secret",
+            OUT,
+            f"{OUT}/secret",
+            f"{OUT}/made",
+            "file-out",
+            "through/secret",
+            "dangling-out",
+            f"climb/{self.neighbour.root.name}/secret",
+            f"{os.fsdecode(RESERVED)}/x",
+            "hidden/x",
+        ]
+
     def names(self) -> list[str]:
         """One name in a directory that is none, or leads elsewhere."""
         return [*self.paths(), "", ".", "..", "a/b", "dir/b", "/", "\0", "a\0b", "x\ny"]

@@ -91,7 +91,8 @@ def share(first: int) -> pytest.MarkDecorator:
     All are tried quickly too, where nothing else happens: `test_who_goes_on_when_the_plan_is_no_longer_fresh…`.
     """
     some = (NOTHING, *(*ADDED, *CHANGED)[first::3])
-    given = [pytest.param(some, id="some"), pytest.param(ALL, id="all", marks=pytest.mark.slow)]
+    slow = [pytest.mark.slow, pytest.mark.timeout(600)]
+    given = [pytest.param(some, id="some"), pytest.param(ALL, id="all", marks=slow)]
     return pytest.mark.parametrize("changes", given)
 
 
@@ -207,18 +208,17 @@ def test_who_goes_on_when_the_plan_is_no_longer_fresh_gets_no_mix(
 
 
 @share(1)
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_who_goes_on_after_a_restart_gets_no_mix(
-    client: Client, changes: Sequence[Change], strict: Pannier, tmp_path: Path
-) -> None:
-    begun = begin(client, strict, changes, tmp_path)
+def test_who_goes_on_after_a_restart_gets_no_mix(changes: Sequence[Change], strict: Pannier, tmp_path: Path) -> None:
+    begun = {client: begin(client, strict, changes, tmp_path) for client in CLIENTS}
     strict.kill()
-    change_all(begun)
+    for downloads in begun.values():
+        change_all(downloads)
     strict.start()
-    codes = {each.change: go_on(client, each, each.url, strict).code for each in begun}
-    assert codes.pop(NOTHING) == 0
-    for change, code in codes.items():
-        assert code != 0, change.name
+    for client, downloads in begun.items():
+        codes = {each.change: go_on(client, each, each.url, strict).code for each in downloads}
+        assert codes.pop(NOTHING) == 0, client.name
+        for change, code in codes.items():
+            assert code != 0, f"{client.name}: {change.name}"
 
 
 # What no server can tell apart: four connections that begin a download, and four that go on with another one. aria2c
@@ -236,18 +236,23 @@ def test_who_goes_on_with_another_token_gets_no_mix(
 
 
 @share(2)
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_who_goes_on_after_the_state_was_lost_gets_no_mix(
-    client: Client, changes: Sequence[Change], strict: Pannier, tmp_path: Path
+    changes: Sequence[Change], strict: Pannier, tmp_path: Path
 ) -> None:
-    begun = begin(client, strict, [change for change in changes if can_be_told(client, change)], tmp_path)
+    begun = {
+        client: begin(client, strict, [change for change in changes if can_be_told(client, change)], tmp_path)
+        for client in CLIENTS
+    }
     strict.stop()
     lose_state(strict)
-    change_all(begun)
+    for downloads in begun.values():
+        change_all(downloads)
     strict.start()
-    for each in begun:
-        ended = go_on(client, each, each.url, strict)
-        assert (ended.code == 0) == (client is ARIA2C and each.change is NOTHING), each.change.name
+    for client, downloads in begun.items():
+        for each in downloads:
+            ended = go_on(client, each, each.url, strict)
+            what = f"{client.name}: {each.change.name}"
+            assert (ended.code == 0) == (client is ARIA2C and each.change is NOTHING), what
 
 
 def can_be_told(client: Client, change: Change) -> bool:
@@ -293,33 +298,36 @@ def test_curl_and_wget_make_a_mix_with_another_link_that_has_given_out_the_new_a
 
 @share(1)
 @pytest.mark.parametrize("restart", [False, True], ids=["running", "killed"])
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_who_starts_over_with_the_old_link_and_is_cut_again_gets_no_mix(
-    client: Client, restart: bool, changes: Sequence[Change], strict: Pannier, tmp_path: Path
+    restart: bool, changes: Sequence[Change], strict: Pannier, tmp_path: Path
 ) -> None:
     """The archive that the link began with could still be had after an addition, but the new part is not of it."""
-    begun = begin(client, strict, [change for change in changes if change is not NOTHING], tmp_path)
-    change_all(begun)
+    begun = [
+        (client, each)
+        for client in CLIENTS
+        for each in begin(client, strict, [change for change in changes if change is not NOTHING], tmp_path)
+    ]
+    change_all([each for _, each in begun])
     parts = {}
-    for each in begun:
+    for client, each in begun:
         remove_part(each)
         with CuttingProxy(strict.client_port) as proxy:
             proxy.cut(*[Cut(len(each.old) // (20 if client is ARIA2C else 3))] * 20)
             assert client.run(proxy.through(each.url), each.out).code != 0
-        parts[each.change] = each.out.read_bytes()
+        parts[each] = each.out.read_bytes()
     if restart:
         strict.kill()
         strict.start()
-    for each in begun:
-        new, part = archive_of(strict, each.folder), parts[each.change]
-        assert client is ARIA2C or new.startswith(part), each.change.name
+    for client, each in begun:
+        new, part, what = archive_of(strict, each.folder), parts[each], f"{client.name}: {each.change.name}"
+        assert client is ARIA2C or new.startswith(part), what
         ended = client.run(each.url, each.out)
-        assert ended.code != 0, f"{each.change.name}: {ended}"
+        assert ended.code != 0, f"{what}: {ended}"
         if client is not ARIA2C:
-            assert each.out.read_bytes() == part, each.change.name
+            assert each.out.read_bytes() == part, what
         remove_part(each)  # the way out, with the same link
         assert client.run(each.url, each.out).code == 0
-        assert each.out.read_bytes() == new, each.change.name
+        assert each.out.read_bytes() == new, what
 
 
 @share(0)

@@ -11,6 +11,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,25 +122,34 @@ def test_aria2c_with_four_connections_gets_the_same(
     assert_whole(out, whole[wanted])
 
 
-@BOTH
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_a_killed_server_goes_on_where_it_was(
-    client: Client, wanted: Wanted, server: Pannier, whole: dict[Wanted, bytes], tmp_path: Path
-) -> None:
-    chance, out, url = random.Random(3), tmp_path / "out", wanted.url(server)
-    with CuttingProxy(server.client_port, pace=2 * MIB) as slow:
-        for kill in range(1 if client is ARIA2C else 2):  # four connections have megabytes each on their way
-            with client.running(slow.through(url), out, "6M") as process:
-                reached = have(out) + chance.randrange(1, SIZE // 20)  # the kernel still sends megabytes then
-                came = wait_for(out, reached, process)
+def test_a_killed_server_goes_on_where_it_was(server: Pannier, whole: dict[Wanted, bytes], tmp_path: Path) -> None:
+    """All clients are at it, with a file and with a directory, when it is killed."""
+    chance = random.Random(3)
+    downloads = [
+        (client, wanted, wanted.url(server), tmp_path / f"{client.name}-{wanted.name}")
+        for client in CLIENTS
+        for wanted in (FILE, DIRECTORY)
+    ]
+    with CuttingProxy(server.client_port, pace=MIB) as slow:
+        for kill in range(2):
+            with ExitStack() as running:
+                begun = []
+                for client, wanted, url, out in downloads:
+                    if kill and client is ARIA2C:  # four connections have megabytes each on their way
+                        continue
+                    reached = have(out) + chance.randrange(1, SIZE // 20)  # the kernel still sends megabytes then
+                    process = running.enter_context(client.running(slow.through(url), out, "6M"))
+                    begun.append((f"{client.name}, {wanted.name}", process, out, reached))
+                came = {what: wait_for(out, reached, process) for what, process, out, reached in begun}
                 server.kill()
-                code = process.wait(60)
+                codes = {what: process.wait(60) for what, process, _, _ in begun}
             server.start()
-            assert came, f"over before {kill=}"
-            assert code, f"over in spite of {kill=}"
-    ended = client.run(url, out)
-    assert ended.code == 0, ended
-    assert_whole(out, whole[wanted])
+            assert all(came.values()), f"over before {kill=}: {came}"
+            assert all(codes.values()), f"over in spite of {kill=}: {codes}"
+    for client, wanted, url, out in downloads:
+        ended = client.run(url, out)
+        assert ended.code == 0, f"{client.name}, {wanted.name}: {ended}"
+        assert_whole(out, whole[wanted])
 
 
 # ---------------------------------------------------------------- changes between parts
