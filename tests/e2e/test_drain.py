@@ -146,46 +146,16 @@ def test_an_upload_and_a_download_that_run_end_whole_and_nothing_new_is_begun(fo
 
 
 @pytest.mark.parametrize("by", ["the deadline", "a second signal"])
-def test_an_upload_that_is_cut_keeps_what_came_and_is_gone_on_with(folder: Path, by: str) -> None:
-    """Every byte that had come, to the last, as the log counts them; the next server takes the rest."""
+def test_what_is_cut_can_be_gone_on_with(folder: Path, tmp_path: Path, port: int, by: str) -> None:
+    """The next server has every byte that had come of an upload, as the log counts them, and the rest of a download."""
     content = random.Random(2).randbytes(8 * MIB)
-    with running(folder, "1s" if by == "the deadline" else "1h") as proxy:
-        route = f"/upload?token={token(proxy, '/folder/file/upload', relpath='uploaded.bin', size=len(content))}"
-        with patching(folder, proxy, proxy.said("client") + route, content, 3 * MIB + 7):
-            stopping(proxy)
-            if by == "a second signal":
-                proxy.process.send_signal(signal.SIGTERM)
-            assert proxy.process.wait(LIMIT) == 0
-        (cut,) = [
-            line for line in log(proxy) if line["event"] == "request" and line["received"] > 0 and line["aborted"]
-        ]
-        assert (cut["method"], cut["path"]) == ("PATCH", "/upload")
-        if by == "the deadline":
-            assert [line["requests"] for line in log(proxy) if line["event"] == "cut off what was still running"] == [1]
-    assert not (folder / "uploaded.bin").exists()
-    with running(folder, "1s") as again:
-        url = again.said("client") + route
-        offset = int(ask(url, "HEAD").headers["upload-offset"])
-        assert 0 < offset == cut["received"] <= 3 * MIB + 7
-        parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.netloc, timeout=LIMIT)
-        connection.request("PATCH", f"{parts.path}?{parts.query}", content[offset:], {"Upload-Offset": str(offset)})
-        assert connection.getresponse().status == 204
-        connection.close()
-    assert (folder / "uploaded.bin").read_bytes() == content
-
-
-@pytest.mark.parametrize("by", ["the deadline", "a second signal"])
-def test_a_download_that_is_cut_is_seen_to_be_and_gone_on_with(
-    folder: Path, tmp_path: Path, port: int, by: str
-) -> None:
-    """By curl, from the next server."""
     (folder / "large.bin").write_bytes(random.Random(3).randbytes(LARGE))
     address, out = f"127.0.0.1:{port}", tmp_path / "out.zip"
     with running(folder, "1s" if by == "the deadline" else "1h", client_addr=address) as proxy:
-        minted = proxy.mint("large.bin")
-        url = proxy.archive(minted["token"])
-        with begun(url) as download:
+        download_url = proxy.archive(proxy.mint("large.bin")["token"])
+        route = f"/upload?token={token(proxy, '/folder/file/upload', relpath='uploaded.bin', size=len(content))}"
+        upload_url = proxy.said("client") + route
+        with begun(download_url) as download, patching(folder, proxy, upload_url, content, 3 * MIB + 7):
             stopping(proxy)
             if by == "a second signal":
                 proxy.process.send_signal(signal.SIGTERM)
@@ -194,10 +164,25 @@ def test_a_download_that_is_cut_is_seen_to_be_and_gone_on_with(
                 download.read()
             if isinstance(broken.value, http.client.IncompleteRead):
                 out.write_bytes(b"P" + broken.value.partial)
+        (cut,) = [
+            line for line in log(proxy) if line["event"] == "request" and line["received"] > 0 and line["aborted"]
+        ]
+        assert (cut["method"], cut["path"]) == ("PATCH", "/upload")
+        if by == "the deadline":
+            assert [line["requests"] for line in log(proxy) if line["event"] == "cut off what was still running"] == [2]
+    assert not (folder / "uploaded.bin").exists()
     with running(folder, "1s", client_addr=address) as again:
-        whole = ask(again.archive(again.mint("large.bin")["token"])).body
-        ended = CURL.run(url, out)
+        offset = int(ask(upload_url, "HEAD").headers["upload-offset"])
+        assert 0 < offset == cut["received"] <= 3 * MIB + 7
+        parts = urlsplit(upload_url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=LIMIT)
+        connection.request("PATCH", route, content[offset:], {"Upload-Offset": str(offset)})
+        assert connection.getresponse().status == 204
+        connection.close()
+        ended = CURL.run(download_url, out)
         assert ended.code == 0, ended
+        whole = ask(again.archive(again.mint("large.bin")["token"])).body
+    assert (folder / "uploaded.bin").read_bytes() == content
     assert hashlib.sha256(out.read_bytes()).digest() == hashlib.sha256(whole).digest()
 
 
@@ -231,19 +216,21 @@ def test_over_tls_what_runs_ends_whole_and_what_is_idle_holds_nothing_up(folder:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("client", ["tuspy", "tus-js-client"])
-def test_clients_of_uploads_do_not_notice_restarts(folder: Path, tmp_path: Path, port: int, client: str) -> None:
+def test_clients_of_uploads_do_not_notice_restarts(folder: Path, tmp_path: Path, port: int) -> None:
     """Stopped by SIGTERM again and again, at the same port."""
-    file, size, chance = tmp_path / "sent.bin", 60 * MIB, random.Random(client)
-    digest, address = plant(file, size, 4), f"127.0.0.1:{port}"
-    with ThreadPoolExecutor(1) as thread:
+    size, chance, address = 30 * MIB, random.Random(9), f"127.0.0.1:{port}"
+    files = {client: tmp_path / f"{client}.bin" for client in ("tuspy", "tus-js-client")}
+    digests = {client: plant(file, size, seed) for seed, (client, file) in enumerate(files.items())}
+    with ThreadPoolExecutor(len(files)) as threads:
         with running(folder, "30s", client_addr=address) as proxy:
-            url = f"{proxy.said('client')}/upload?token="
-            url += token(proxy, "/folder/file/upload", relpath="uploaded.bin", size=size)
-            command = [*UPLOADERS[client], url, str(file), str(5 * MIB)]
-            sending = thread.submit(
-                subprocess.run, command, env=environment(), capture_output=True, text=True, timeout=300, check=False
-            )
+            sending = {}
+            for client, file in files.items():
+                url = f"{proxy.said('client')}/upload?token="
+                url += token(proxy, "/folder/file/upload", relpath=file.name, size=size)
+                command = [*UPLOADERS[client], url, str(file), str(5 * MIB)]
+                sending[client] = threads.submit(
+                    subprocess.run, command, env=environment(), capture_output=True, text=True, timeout=300, check=False
+                )
             time.sleep(chance.uniform(0.2, 0.8))
             assert proxy.stop() == 0
         for _ in range(2):
@@ -251,9 +238,10 @@ def test_clients_of_uploads_do_not_notice_restarts(folder: Path, tmp_path: Path,
                 time.sleep(chance.uniform(0.2, 0.8))
                 assert proxy.stop() == 0
         with running(folder, "30s", client_addr=address):
-            ended = sending.result(300)
-    assert ended.returncode in (0, NOT_THERE), ended.stderr
-    assert sha256(folder / "uploaded.bin") == digest
+            ended = {client: each.result(300) for client, each in sending.items()}
+    for client, file in files.items():
+        assert ended[client].returncode in (0, NOT_THERE), ended[client].stderr
+        assert sha256(folder / file.name) == digests[client]
 
 
 def log(proxy: Proxy) -> list[dict[str, Any]]:

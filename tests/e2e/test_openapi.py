@@ -128,13 +128,13 @@ def ask_manager(proxy: Proxy, volume: Path, case: Case[Any]) -> None:
 
 
 @client.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=8, deadline=None, suppress_health_check=RELAXED)
 def test_the_client_facing_api(proxy: Proxy, volume: Path, case: Case[Any]) -> None:
     ask_client(proxy, volume, case)
 
 
 @manager.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=RELAXED)
+@settings(max_examples=8, deadline=None, suppress_health_check=RELAXED)
 def test_the_manager_facing_api(proxy: Proxy, volume: Path, case: Case[Any]) -> None:
     ask_manager(proxy, volume, case)
 
