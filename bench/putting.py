@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.getting import compare, plant
+from bench.getting import at_home, compare, plant
 from bench.servers import pannier
 from pannier.protocol import tus
 from pannier.sdk.calls import Folder
@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=5, help="runs of each (default: %(default)s)")
     parser.add_argument("--data", type=Path, help="where data and uploads go (default: the temporary folder)")
     options = parser.parse_args()
+    at_home()
     with tempfile.TemporaryDirectory(dir=options.data) as scratch:
         root = Path(scratch)
         (root / "folder").mkdir()
