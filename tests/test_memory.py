@@ -52,7 +52,7 @@ def full():
 
 async def main():
     memory.keep_out_of_collections()
-    task = asyncio.create_task(memory.collect_when_idle(lambda: 1, every=0.01, grown=50_000))
+    task = asyncio.create_task(memory.tidy_when_idle(lambda: 1, every=0.01, grown=50_000))
     await asyncio.sleep(0.05)
     before = full()
     kept = [[] for _ in range(45_000)]  # by itself the collector would go through them twice
@@ -65,7 +65,7 @@ async def main():
     knots = [Knot() for _ in range(120_000)]
     del knots, kept, more
     before = full()
-    task = asyncio.create_task(memory.collect_when_idle(lambda: 0, every=0.01))
+    task = asyncio.create_task(memory.tidy_when_idle(lambda: 0, every=0.01))
     while not (full() - before):
         await asyncio.sleep(0.01)
     print("idle", sum(isinstance(each, Knot) for each in gc.get_objects()))

@@ -51,27 +51,31 @@ def keep_out_of_collections() -> None:
     gc.set_threshold(*_USUAL)
 
 
-async def collect_when_idle(running: Callable[[], int], *, every: float = _EVERY, grown: int = _GROWN) -> None:
+async def tidy_when_idle(running: Callable[[], int], *, every: float = _EVERY, grown: int = _GROWN) -> None:
     """Look for garbage among all objects when nobody waits, and not whenever enough of them were made. Never returns.
 
     A thousand connections with their streams are 200,000 objects: to go through them holds up everybody for 0.1 s. So
     that is left until nothing runs, or much more is in use than after the last time. Among young objects, where nearly
-    all garbage is, it is looked for as ever, which takes milliseconds.
+    all garbage is, it is looked for as ever, which takes milliseconds. When nothing runs, what was freed goes back to
+    the system, too.
 
     Args:
         running: Tells how many requests are being answered.
         every: Seconds between two looks.
         grown: Blocks of memory (``sys.getallocatedblocks``) in use beyond those after the last time.
     """
-    young, middle, old = _USUAL
+    young, middle, _ = _USUAL
     gc.set_threshold(young, middle, _NEVER)
     used = sys.getallocatedblocks()
     while True:
         await asyncio.sleep(every)
-        due = gc.get_count()[2] >= old and not running()
-        if due or sys.getallocatedblocks() - used > grown:
+        idle = not running()
+        something_was_done = gc.get_count()[2] > 0
+        if (idle and something_was_done) or sys.getallocatedblocks() - used > grown:
             gc.collect()
             used = sys.getallocatedblocks()
+            if idle:
+                give_back()
 
 
 def give_back() -> None:

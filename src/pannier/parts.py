@@ -15,7 +15,7 @@ from pannier.errors import ConfigInvalid
 from pannier.keys import Key, KeyRing, private_key, public_key, secret_key
 from pannier.services.orders import PlanSettings
 from pannier.services.progress import WalkLimits
-from pannier.state.checksum_store import CHECKSUM_FILE, SqliteChecksums
+from pannier.state.checksum_store import CHECKSUM_FILE, REMEMBERED, SqliteChecksums
 from pannier.tokens import PydanticJWT
 from pannier.volumes.base import Volume
 from pannier.volumes.ownership import Ownership
@@ -32,6 +32,23 @@ class ServedFolder:
     name: str
     path: Path
     folder_id: FolderId
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """How many of what a server keeps at hand: some 45 MB, once all of it is full. What is not at hand is looked up.
+
+    Attributes:
+        plans: Of selections, 8 KB each beside 100 bytes an entry (``limits.max-entries`` bounds these of all together).
+        sessions: As they stood last, 0.8 KB each; they go on while the state database cannot be read.
+        pins: Which archive a link began with, 0.4 KB each.
+        checksums: 0.3 KB each.
+    """
+
+    plans: int = 1_000
+    sessions: int = 4_096
+    pins: int = 16_384
+    checksums: int = REMEMBERED
 
 
 def open_volumes(settings: Settings, folders: Sequence[ServedFolder] = ()) -> dict[str, Volume]:
@@ -96,10 +113,11 @@ def _key(kid: str, key: KeySettings) -> Key:
     return private_key(kid, pem) if private else public_key(kid, pem)
 
 
-def checksum_store(settings: Settings, volumes: Mapping[str, Volume]) -> SqliteChecksums:
+def checksum_store(settings: Settings, volumes: Mapping[str, Volume], remembered: int = REMEMBERED) -> SqliteChecksums:
     """Return the durable checksums of these settings, not opened yet."""
     names = {volume.id: name for name, volume in volumes.items()}
-    return SqliteChecksums(settings.state.path / CHECKSUM_FILE, settings.state.checksum_limit, names=names)
+    path, limit = settings.state.path / CHECKSUM_FILE, settings.state.checksum_limit
+    return SqliteChecksums(path, limit, names=names, remembered=remembered)
 
 
 def quiet_after(archive: ArchiveSettings) -> int | None:
@@ -107,7 +125,8 @@ def quiet_after(archive: ArchiveSettings) -> int | None:
     return round(archive.zero_copy_min_age * 1_000_000_000) if archive.zero_copy else None
 
 
-def plan_settings(settings: Settings) -> PlanSettings:
+def plan_settings(settings: Settings, remembered: int = Remembered.plans) -> PlanSettings:
+    """Return what plans may cost, ``remembered`` of which are kept at hand."""
     limits, archive = settings.limits, settings.archive
     return PlanSettings(
         walk=WalkLimits(limits.max_entries, limits.max_depth, limits.plan_seconds, limits.max_bytes or None),
@@ -117,4 +136,5 @@ def plan_settings(settings: Settings) -> PlanSettings:
         fresh_most=archive.plan_fresh_max,
         late_checksum_above=archive.late_checksum_above,
         remembered_entries=limits.max_entries,
+        remembered_plans=remembered,
     )

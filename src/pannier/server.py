@@ -40,8 +40,8 @@ from pannier.desk.application import front_desk
 from pannier.desk.door import House, Served, cookie_name
 from pannier.desk.linking import ManagerLinks, Reached
 from pannier.listeners import listen, tell_of_exhaustion
-from pannier.memory import collect_when_idle, keep_out_of_collections, share_heap
-from pannier.parts import ServedFolder, checksum_store, open_volumes, plan_settings, quiet_after, tokens_of
+from pannier.memory import keep_out_of_collections, share_heap, tidy_when_idle
+from pannier.parts import Remembered, ServedFolder, checksum_store, open_volumes, plan_settings, quiet_after, tokens_of
 from pannier.services.archives import Archives
 from pannier.services.changes import Changes
 from pannier.services.collecting import Collecting
@@ -64,7 +64,6 @@ from pannier.services.upload_checksums import UploadChecksums
 from pannier.services.upload_grants import LIFETIME
 from pannier.services.uploads import Uploads
 from pannier.state.base import ChecksumStore
-from pannier.state.checksum_store import REMEMBERED
 from pannier.state.checksums import ChecksumMemory
 from pannier.state.drops import SqliteDrops
 from pannier.state.links import SqliteLinks
@@ -126,8 +125,10 @@ class Server:
         *,
         internal: bool = True,
         desk: DeskSettings | None = None,
+        remembered: Remembered | None = None,
     ) -> None:
         self._settings, self._volumes, self._internal, self._desk = settings, volumes, internal, desk
+        self._remembered = remembered or Remembered()
         self.signing_in: SigningIn | None = None
         self._parts = AsyncExitStack()
         self._drain = Drain()
@@ -164,18 +165,18 @@ class Server:
         await self._parts.aclose()
 
     async def _start(self) -> Listening:
-        settings, push = self._settings, self._parts.push_async_callback
+        settings, remembered, push = self._settings, self._remembered, self._parts.push_async_callback
         metrics.tell_build(__version__)
-        state = SqliteState(settings.state.path / STATE_FILE)
+        state = SqliteState(settings.state.path / STATE_FILE, most_pins=remembered.pins)
         push(state.close)
         await state.open()
         kept_tasks = SqliteTasks(settings.state.path / STATE_FILE)
         push(kept_tasks.close)
         await kept_tasks.open()
 
-        checksums: ChecksumStore = ChecksumMemory(REMEMBERED)
+        checksums: ChecksumStore = ChecksumMemory(remembered.checksums)
         if settings.state.checksum_limit:
-            checksums = kept = checksum_store(settings, self._volumes)
+            checksums = kept = checksum_store(settings, self._volumes, remembered.checksums)
             push(asyncio.to_thread, kept.close)
             await asyncio.to_thread(kept.open)
 
@@ -194,7 +195,7 @@ class Server:
         push(hashing.close)
         background = Background(ahead)
         push(background.close)
-        plans = Plans(plan_settings(settings), walking, helpers)
+        plans = Plans(plan_settings(settings, remembered.plans), walking, helpers)
         push(plans.close)
         places = Places(self._volumes)
         keys = await asyncio.to_thread(tokens_of, settings)
@@ -230,7 +231,9 @@ class Server:
             session_expire=settings.storage_proxy.session_expire,
             quiet_after_ns=quiet_after_ns,
         )
-        sessions = Sessions(SqliteSessions(state.ask), session_expire=settings.storage_proxy.session_expire)
+        sessions = Sessions(
+            SqliteSessions(state.ask), session_expire=proxy.session_expire, most_known=remembered.sessions
+        )
         push(sessions.close)
         files = Files(places, editing, quotas, settings.storage_proxy.scandir_limit)
         engine = Engine(streaming, hashing, background, ahead, settings.archive.pending_above, quiet_after_ns, helpers)
@@ -400,7 +403,7 @@ async def _serve(
         loop.add_signal_handler(number, signals.put_nowait, number)
     listening = await server.start()
     keep_out_of_collections()
-    collecting = asyncio.create_task(collect_when_idle(lambda: server.running))
+    collecting = asyncio.create_task(tidy_when_idle(lambda: server.running))
     try:
         on_ready(listening, server.signing_in)
         await signals.get()

@@ -28,7 +28,7 @@ RESUMES = 600.0
 """Seconds after a single download was taken, in which it may be resumed."""
 _EVERY = 1.0
 _LOST = "what it delivered is no longer known here"
-_MOST_KNOWN = 10_000
+_MOST_KNOWN = 4_096
 _NOTHING = Account()
 _SETTLING = 1.0
 """Seconds that a request waits for what a client has not acknowledged of another one to the same single download."""
@@ -79,6 +79,7 @@ class Sessions:
         session_expire: Seconds that a token lives, where nobody says.
         clock: Seconds since the epoch.
         every: Seconds between two writes.
+        most_known: Sessions that can go on while the records cannot be read.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Sessions:
         session_expire: float,
         clock: Callable[[], float] = time.time,
         every: float = _EVERY,
+        most_known: int = _MOST_KNOWN,
     ) -> None:
         self._records, self._session_expire, self._clock, self._every = records, session_expire, clock, every
+        self._most_known = most_known
         self._known: OrderedDict[bytes, Session] = OrderedDict()
         self._live: dict[bytes, Live] = {}
         self._paces: dict[bytes, Pace] = {}
@@ -280,7 +283,7 @@ class Sessions:
         """Take note of how a session stands in the database."""
         self._known[session.key] = replace(session, account=_NOTHING)
         self._known.move_to_end(session.key)
-        if len(self._known) > _MOST_KNOWN:
+        if len(self._known) > self._most_known:
             self._known.popitem(last=False)
         live = self._live.get(session.key)
         if live is not None:

@@ -72,7 +72,7 @@ class SqliteState:
         self,
         path: Path,
         *,
-        most_pins: int = 65_536,
+        most_pins: int = 16_384,
         clock: Callable[[], float] = time.time,
         collect_every: float = 60.0,
         deadline: float = DEADLINE,
