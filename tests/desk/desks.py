@@ -17,6 +17,7 @@ from yarl import URL
 from pannier.config import load
 from pannier.desk.door import Served
 from pannier.dto.ids import FolderId
+from pannier.parts import Remembered
 from pannier.server import DeskSettings, Listening, Server
 from pannier.volumes.posix import SingleFolderVolume
 from tests.api.live import KEY, SECRET, Answer
@@ -137,7 +138,9 @@ class DeskServer:
 
 
 @asynccontextmanager
-async def desk(tmp_path: Path, *, settings: dict[str, Any] | None = None, **options: Any) -> AsyncIterator[DeskServer]:
+async def desk(
+    tmp_path: Path, *, settings: dict[str, Any] | None = None, remembered: Remembered | None = None, **options: Any
+) -> AsyncIterator[DeskServer]:
     """Run a server; ``options`` are those of the front desk. The same ``tmp_path`` is the same folder and state."""
     root, state = tmp_path / "trip", tmp_path / "state"
     root.mkdir(exist_ok=True)
@@ -154,9 +157,8 @@ async def desk(tmp_path: Path, *, settings: dict[str, Any] | None = None, **opti
         **(settings or {}),
     )
     volume = SingleFolderVolume("trip", root, FOLDER)
-    server = Server(
-        loaded, {"trip": volume}, internal=False, desk=DeskSettings([Served("trip", "trip", FOLDER)], **options)
-    )
+    house = DeskSettings([Served("trip", "trip", FOLDER)], **options)
+    server = Server(loaded, {"trip": volume}, internal=False, desk=house, remembered=remembered)
     it = DeskServer(server, await server.start(), root, state)
     try:
         yield it

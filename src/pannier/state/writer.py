@@ -116,6 +116,7 @@ class GroupWriter:
                 self._line.clear()
             if group:
                 self._serve(group)
+                group.clear()  # it would be held until something else comes
             elif ending:
                 break
         self._database.close()
