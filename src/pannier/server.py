@@ -16,7 +16,13 @@ import structlog
 
 from pannier import __version__, logs, metrics, parts
 from pannier.api.admission import Admission
-from pannier.api.applications import ClientFace, Desk, client_application, internal_application, manager_application
+from pannier.api.applications import (
+    ClientFace,
+    client_application,
+    desk_application,
+    internal_application,
+    manager_application,
+)
 from pannier.api.client_archives import ClientArchives
 from pannier.api.client_creations import ClientCreations
 from pannier.api.client_downloads import ClientDownloads
@@ -37,7 +43,7 @@ from pannier.api.streaming import Streaming
 from pannier.config import Settings
 from pannier.desk.application import Services as DeskServices
 from pannier.desk.application import front_desk
-from pannier.desk.door import House, Served, cookie_name
+from pannier.desk.door import Apart, House, Served, cookie_name
 from pannier.desk.linking import ManagerLinks, Reached
 from pannier.listeners import listen, tell_of_exhaustion
 from pannier.memory import keep_out_of_collections, share_heap, tidy_when_idle
@@ -108,11 +114,12 @@ class DeskSettings:
 
 @dataclass(frozen=True)
 class Listening:
-    """Where a server is reached: base URLs without a trailing slash, path prefix included."""
+    """Where a server is reached: base URLs without a trailing slash, path prefix included; ``desk_url`` by people."""
 
     client_url: str
     manager_url: str
     internal_url: str | None
+    desk_url: str
 
 
 class Server:
@@ -265,21 +272,10 @@ class Server:
         reached = Reached()
         client_archives = ClientArchives(archives, sessions, client_streams)
         client_members = ClientMembers(archives, Members(archives, engine), sessions)
-        desk: Desk | None = None
+        services: DeskServices | None = None
         if self._desk is not None:
-            public_url = (client.public_url or "").rstrip("/")
             self.signing_in = SigningIn(
                 sign_ins, password_threads, password=self._desk.password, public=self._desk.public
-            )
-            house = House(
-                signing_in=self.signing_in,
-                places=places,
-                folders=self._desk.folders,
-                cookie=cookie_name(proxy.secret.get_secret_value()),
-                prefix=client.path_prefix,
-                public_url=public_url,
-                read_only=self._desk.read_only,
-                trusted=client.trusted_proxies,
             )
             services = DeskServices(
                 archives=archives,
@@ -298,7 +294,8 @@ class Server:
                 session_expire=proxy.session_expire,
                 most_selection=limits.max_selection_body,
             )
-            desk = front_desk(house, services)
+        apart = settings.api.desk.service_addr
+        desk = front_desk(self._house(places), services) if services is not None and apart is None else None
         client_app = client_application(
             [
                 client_archives,
@@ -316,7 +313,7 @@ class Server:
             [
                 ManagerArchives(archives, limits.max_selection_body),
                 ManagerSessions(sessions),
-                *([ManagerLinks(links, reached, limits.max_selection_body)] if desk is not None else []),
+                *([ManagerLinks(links, reached, limits.max_selection_body)] if services is not None else []),
                 served,
                 ManagerFolders(folders),
                 ManagerQuotas(quotas),
@@ -338,9 +335,36 @@ class Server:
         if self._internal:
             app = internal_application([], self._drain, readiness)
             internal_url = await listen(push, app, "api.manager.internal-addr", manager.internal_addr, None, limits)
+        desk_url = served.client_url
+        if services is not None and apart is not None:
+            own = settings.api.desk
+            there = Apart(served.client_url, public=client.public_url is not None)
+            desk_app = desk_application(
+                front_desk(self._house(places, there), services), self._drain, own.trusted_proxies
+            )
+            url = await listen(push, desk_app, "api.desk.service-addr", apart, own, limits, own.trusted_proxies)
+            desk_url = (own.public_url or url).rstrip("/")
         tasks.start()
-        reached.address = Address(served.client_url)
-        return Listening(served.client_url, manager_url, internal_url)
+        reached.address = Address(desk_url)
+        return Listening(served.client_url, manager_url, internal_url, desk_url)
+
+    def _house(self, places: Places, apart: Apart | None = None) -> House:
+        """Return what the front desk is, on the client-facing listener or ``apart`` from it."""
+        desk, signing_in, api = self._desk, self.signing_in, self._settings.api
+        assert desk is not None, "it is asked for where there is one"
+        assert signing_in is not None, "it is asked for where there is one"
+        listener = api.client if apart is None else api.desk
+        return House(
+            signing_in=signing_in,
+            places=places,
+            folders=desk.folders,
+            cookie=cookie_name(self._settings.storage_proxy.secret.get_secret_value()),
+            prefix=api.client.path_prefix if apart is None else "",
+            public_url=(listener.public_url or "").rstrip("/"),
+            read_only=desk.read_only,
+            trusted=listener.trusted_proxies,
+            apart=apart,
+        )
 
 
 def run(

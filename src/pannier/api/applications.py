@@ -28,7 +28,7 @@ class ClientFace:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A front desk on the client-facing listener: its routes, ``/`` too, which pages of other origins may not read.
+    """A front desk: its routes, ``/`` too, which pages of other origins may not read.
 
     ``around`` goes around everything: it shows problems as pages.
     """
@@ -61,6 +61,16 @@ def client_application(
     app = web.Application(middlewares=passed)
     app.on_response_prepare.extend([sign, cors.grant])
     add(app, _described(told, [*own, *groups]), prefix)
+    return app
+
+
+def desk_application(desk: Desk, drain: Drain, trusted_proxies: Sequence[Network]) -> web.Application:
+    """The front desk on a listener of its own."""
+    always = frozenset({"/"})
+    app = web.Application(middlewares=[desk.around, outermost("client", trusted_proxies), draining(drain, always)])
+    app.on_response_prepare.append(sign)
+    told = Face("Pannier, front desk", "For people, and the page that they look at.", always=always)
+    add(app, _described(told, desk.groups))
     return app
 
 

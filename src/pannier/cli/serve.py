@@ -110,7 +110,7 @@ def serve(
             for line in in_force(settings, folders, listening, desk):
                 announce(line)
             if signing_in is not None:
-                show_keys(signing_in, listening.client_url)
+                show_keys(signing_in, listening.desk_url)
 
         return hosting.host(settings, ready, folders=folders, internal=False, desk=desk, as_json=as_json)
     except ConfigInvalid as error:
@@ -255,8 +255,8 @@ def _document(
     return {
         **ready_document(settings, listening),
         "folders": [{"name": each.name, "path": str(each.path), "id": str(each.folder_id)} for each in folders],
-        "page": None if desk is None else f"{listening.client_url}/",
-        "sign_in": None if signing_in is None else new_address(signing_in, listening.client_url),
+        "page": None if desk is None else f"{listening.desk_url}/",
+        "sign_in": None if signing_in is None else new_address(signing_in, listening.desk_url),
         "read_only": desk is not None and desk.read_only,
         "public": desk is not None and desk.public,
     }
@@ -273,7 +273,7 @@ def in_force(
         *((folder.name, tilde(folder.path)) for folder in folders),
         *volume_rows(settings),
         *listener_rows(settings, listening),
-        *([("page", listening.client_url + "/")] if desk is not None else []),
+        *([("page", listening.desk_url + "/")] if desk is not None else []),
         ("link", f"pannier link {elsewhere}{shlex.quote(folders[0].name)}    (or paths inside it)"),
         ("state", tilde(state)),
         ("reach", _reach(settings, public=desk is not None and desk.public)),
@@ -290,13 +290,16 @@ def in_force(
 
 
 def _reach(settings: Settings, *, public: bool = False) -> str:
-    client = settings.api.client
-    if client.service_addr.is_loopback:
-        return "this machine only; --host 0.0.0.0 opens it to the network"
-    host = client.service_addr.host
+    client, own = settings.api.client, settings.api.desk
+    apart = own.service_addr
+    address, listener, key = (client.service_addr, client, "client") if apart is None else (apart, own, "desk")
+    if address.is_loopback:
+        opened = "--host 0.0.0.0 opens" if apart is None else "api.desk.service-addr and api.client.service-addr open"
+        return f"this machine only; {opened} it to the network"
+    host = address.host
     opens = "all may read, only who signed in may change" if public else "only who signed in, or a link, opens anything"
-    where = "every machine that reaches " + ("this one" if client.service_addr.is_wildcard else host)
-    reach = f"{where}{'' if client.ssl_enabled else ', without TLS'}; {opens}"
-    if client.service_addr.is_wildcard and not client.public_url:
-        reach += "; links name 127.0.0.1 until api.client.public-url says how others reach it"
+    where = "every machine that reaches " + ("this one" if address.is_wildcard else host)
+    reach = f"{where}{'' if listener.ssl_enabled else ', without TLS'}; {opens}"
+    if address.is_wildcard and not listener.public_url:
+        reach += f"; links name 127.0.0.1 until api.{key}.public-url says how others reach it"
     return reach

@@ -113,7 +113,7 @@ class StorageProxySettings(Section):
 class ListenerSettings(Section):
     """What every listener with TLS has."""
 
-    service_addr: Address
+    service_addr: Address | None
     ssl_enabled: bool = Field(False, description="Serve HTTPS on this listener.")
     ssl_cert: LocalPath | None = Field(None, description="PEM file of the certificate and its chain.")
     ssl_privkey: LocalPath | None = Field(None, description="PEM file of the certificate's private key.")
@@ -141,6 +141,20 @@ class ClientSettings(ListenerSettings):
     )
 
 
+class FrontDeskSettings(ListenerSettings):
+    """The listener of the front desk, where it has one of its own."""
+
+    service_addr: Address | None = Field(
+        None, description="Address to listen on; none: the front desk is on the client-facing listener."
+    )
+    public_url: PublicUrl | None = Field(
+        None, description="Base URL under which people reach it, when a reverse proxy stands before it."
+    )
+    trusted_proxies: Networks = Field(
+        [], description="Addresses or networks of reverse proxies whose X-Forwarded-* headers count."
+    )
+
+
 class ManagerSettings(ListenerSettings):
     """The listener of the manager, and the internal one."""
 
@@ -161,12 +175,17 @@ class ApiSettings(Section):
     """The listeners."""
 
     client: ClientSettings = Field(default_factory=ClientSettings, description="The client-facing listener.")
+    desk: FrontDeskSettings = Field(
+        default_factory=FrontDeskSettings,
+        description="The front desk of `pannier serve` on a listener, and so an origin, of its own.",
+    )
     manager: ManagerSettings = Field(description="The manager-facing listener.")
 
     @model_validator(mode="after")
     def _check(self) -> ApiSettings:
         listeners = [
             ("client.service-addr", self.client.service_addr),
+            *([("desk.service-addr", self.desk.service_addr)] if self.desk.service_addr is not None else []),
             ("manager.service-addr", self.manager.service_addr),
             ("manager.internal-addr", self.manager.internal_addr),
         ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from urllib.parse import quote
 
 from pannier.api.handlers import Answered, ApiResponse, BodyParam, PathParam, QueryParam, api_handler
 from pannier.api.kinds import Kind
@@ -168,7 +167,7 @@ class DeskChanges:
         )
         until = int(time.time() + self._session_expire)
         token = (await self._uploads.mint(request)).token
-        url = f"{self._house.prefix}/uploads?token={quote(token, safe='')}"
+        url = self._house.spent("/uploads", token, context)
         return ApiResponse(UploadsReply(url=url, expires_at=instant(until), largest=self._uploads.largest))
 
 

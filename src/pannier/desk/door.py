@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
@@ -36,6 +36,26 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """The client-facing listener, where the front desk has a listener and so an origin of its own.
+
+    Attributes:
+        url: Its base URL, path prefix included, without a trailing slash.
+        public: Whether others reach it so; else it is on the host that a browser calls the desk by, at its own port.
+    """
+
+    url: str
+    public: bool
+
+    def reached(self, context: Context) -> str:
+        """Return its base URL for who asks."""
+        if self.public:
+            return self.url
+        url, here = urlsplit(self.url), urlsplit(f"//{context.request.host}").hostname or ""
+        return url._replace(netloc=f"[{here}]:{url.port}" if ":" in here else f"{here}:{url.port}").geturl()
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """What all handlers of the front desk share.
 
@@ -44,6 +64,7 @@ class House:
         prefix: The path below which everything stands.
         public_url: How others reach it, without the prefix; empty where that is how the browser does.
         read_only: Whether nothing may be changed.
+        apart: Where downloads and uploads are, if that is another listener.
     """
 
     signing_in: SigningIn
@@ -54,6 +75,7 @@ class House:
     public_url: str = ""
     read_only: bool = False
     trusted: Sequence[Network] = ()
+    apart: Apart | None = None
 
     # -- who asks
 
@@ -159,6 +181,11 @@ class House:
         """Return how links are to be written: by what is configured, else as the browser that asks has come here."""
         base = self.public_url or f"{context.request.scheme}://{context.request.host}"
         return Address(base.rstrip("/") + self.prefix)
+
+    def spent(self, path: str, token: str, context: Context) -> str:
+        """Return the address at which a token is spent: of a download, or of uploads."""
+        base = self.prefix if self.apart is None else self.apart.reached(context)
+        return f"{base}{path}?token={quote(token, safe='')}"
 
     # -- cookies
 

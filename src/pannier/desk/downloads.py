@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
 
 from pannier.api.handlers import Answered, ApiResponse, BodyLimit, BodyParam, PathParam, QueryParam, api_handler
 from pannier.api.manager_archives import NDJSON, PlanLines
@@ -96,16 +95,16 @@ class DeskDownloads:
     async def download(self, body: BodyParam[DownloadRequest], context: Context) -> Answered:
         """``POST /desk/download``: where an archive is to be had."""
         person = await self._house.caller(context)
-        return ApiResponse(await self.begin(person, body.parsed))
+        return ApiResponse(await self.begin(person, body.parsed, context))
 
-    async def begin(self, person: Person, asked: DownloadRequest) -> DownloadReply:
+    async def begin(self, person: Person, asked: DownloadRequest, context: Context) -> DownloadReply:
         """Make a token for an archive, and remember whose download it is; errors as ``Archives.mint``."""
         terms = {"filename": asked.filename, "resume_grace": _GRACE}
         request = ArchiveTokenRequest.model_validate(self.selected(asked) | terms)
         minted = await self._archives.mint(request)
         await self._sign_ins.own(bytes.fromhex(minted.session), person.owner, time.time())
         return DownloadReply(
-            url=f"{self._house.prefix}/download-archive?token={quote(minted.token, safe='')}",
+            url=self._house.spent("/download-archive", minted.token, context),
             session=minted.session,
             filename=asked.filename or f"{DEFAULT_NAME}.{asked.format}",
             plan=minted.plan,
@@ -123,7 +122,7 @@ class DeskDownloads:
         token, new = self._downloads.mint_told(request)
         await self._sessions.register(new)
         await self._sign_ins.own(new.key, person.owner, time.time())
-        url = f"{self._house.prefix}/download?token={quote(token, safe='')}"
+        url = self._house.spent("/download", token, context)
         return ApiResponse(FileReply(url=url, filename=path.rstrip("/").rpartition("/")[2], session=new.key.hex()))
 
     @api_handler

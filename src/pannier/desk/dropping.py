@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from urllib.parse import quote
 
 from aiohttp import BodyPartReader, MultipartReader, web
 from pydantic import BaseModel, Field
@@ -126,7 +125,7 @@ class DeskDrops:
         if self._house.read_only:
             raise ReadOnly
         begun = await self._drops.begin(drop, body.parsed.name, body.parsed.size)
-        url = f"{self._house.prefix}/uploads?token={quote(begun.token, safe='')}"
+        url = self._house.spent("/uploads", begun.token, context)
         return ApiResponse(DropUploadReply(url=url))
 
     async def _received(self, drop: Drop, context: Context) -> AsyncIterator[Put]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import jinja2
 from aiohttp import web
@@ -23,13 +23,7 @@ from pannier.services.signing_in import Person
 THEMES = ("auto", "light", "dark")
 LANGUAGE_COOKIE, THEME_COOKIE = "pannier-lang", "pannier-theme"
 _LANGUAGE_SECONDS = 365 * 24 * 3600
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-)
-"""What a page of ours may load and do: nothing that does not come from here, and no script that is written into it."""
 HEADERS = {
-    "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -64,7 +58,7 @@ class Page:
 
     async def send(self, context: Context) -> web.StreamResponse:
         response = web.Response(status=self.status, content_type="text/html", charset="utf-8")
-        response.headers.update({**HEADERS, **self.headers})
+        response.headers.update({"Content-Security-Policy": self.site.policy(context), **HEADERS, **self.headers})
         csrf = self.person.csrf if self.person is not None else None
         house = self.site.house
         person = self.person
@@ -128,6 +122,19 @@ class Site:
                 request.cookies.get(LANGUAGE_COOKIE),
                 request.headers.get("Accept-Language", ""),
             )
+        )
+
+    def policy(self, context: Context) -> str:
+        """Return what a page of ours may load and do: nothing that does not come from here, or from where downloads and
+        uploads are, and no script that is written into it."""
+        apart, there = self.house.apart, ""
+        if apart is not None:
+            url = urlsplit(apart.reached(context))
+            there = f" {url.scheme}://{url.netloc}"
+        return (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; worker-src 'self'; "
+            f"connect-src 'self'{there}; form-action 'self'{there}; "
+            "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
         )
 
     def render(self, page: Page, context: Context, words: Words, person: Person | None, csrf: str | None) -> str:

@@ -146,7 +146,7 @@ class DeskPages:
             case "count":
                 return await self._plan(person, asked, path, form)
             case "download":
-                return SeeOther((await self._begun.begin(person, asked)).url)
+                return SeeOther((await self._begun.begin(person, asked, context)).url)
             case "link":
                 await self._house.owner(context, form.csrf)
                 served = self._house.served(folder)
@@ -165,7 +165,7 @@ class DeskPages:
         await self._workers.run(_demand_file, place, where)
         request = DownloadTokenRequest(volume=served.volume, vfid=served.folder, relpath=to_text(where), strict=True)
         token = self._downloads.mint(request).token
-        return SeeOther(f"{self._house.prefix}/download?token={quote(token, safe='')}")
+        return SeeOther(self._house.spent("/download", token, context))
 
     @api_handler
     async def preview(self, context: Context) -> Answered:
