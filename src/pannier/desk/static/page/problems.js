@@ -22,6 +22,13 @@ const ALIKE = {
   draining: "unavailable",
 };
 
+/** A file that is larger than may be uploaded: "12.0 GiB is over the limit of 10 GiB". */
+export function tooLarge(problem, size) {
+  const limit = problem.document?.limit;
+  if (problem.type !== "limit-exceeded" || typeof limit !== "number" || size <= limit) return null;
+  return { key: "error.too-large", values: { size: { size }, limit: { size: limit } } };
+}
+
 /** The key of words for a problem, and what fills its holes. `known(key)` tells whether there are words. */
 export function sentence(problem, known) {
   if (problem.status === undefined) return { key: "error.unreachable", values: {} };

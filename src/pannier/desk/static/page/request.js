@@ -4,7 +4,7 @@
 import { chosen, dropped } from "./dropping.js";
 import { Numbers, Pace } from "./numbers.js";
 import { visible } from "./names.js";
-import { sentence } from "./problems.js";
+import { sentence, tooLarge } from "./problems.js";
 import { tail } from "./server.js";
 import { wait } from "./uploads.js";
 import "./visitor.js"; // which minds the moments of this page, too
@@ -109,9 +109,12 @@ class Queue {
     this.busy = false;
   }
 
-  #refused({ line }, problem) {
-    const told = sentence(problem, (key) => this.words.has(key));
-    const text = (value) => (value !== null && typeof value === "object" ? (value.name ?? "") : value);
+  #refused({ file, line }, problem) {
+    const told = tooLarge(problem, file.size) ?? sentence(problem, (key) => this.words.has(key));
+    const text = (value) => {
+      if (value === null || typeof value !== "object") return value;
+      return value.size === undefined ? (value.name ?? "") : this.words.numbers.size(value.size);
+    };
     line.bar.remove();
     line.line.className = "bad";
     line.said.textContent = this.words.say(told.key, Object.fromEntries(Object.entries(told.values).map(([k, v]) => [k, text(v)])));

@@ -1,7 +1,7 @@
 // The upload tray: what is sent, what waits, what needs an answer.
 
 import { ENDED } from "../uploads.js";
-import { sentence } from "../problems.js";
+import { sentence, tooLarge } from "../problems.js";
 import { html, useDesk, useNow, useState } from "./html.js";
 import { Button, Icon, Name, Progress, Say, plain } from "./parts.js";
 
@@ -116,7 +116,8 @@ function Sentence({ item }) {
       return html`<${Say} of=${told.key} with=${{ ...told.values, ...values }} />`;
     }
     case "refused": {
-      const { key, values } = sentence({ ...item.problem, name: item.path }, (each) => words.has(each));
+      const { key, values } = tooLarge(item.problem, item.size) ??
+        sentence({ ...item.problem, name: item.path }, (each) => words.has(each));
       return html`${words.say("upload.refused")} <${Say} of=${key} with=${values} />`;
     }
     case "sent":
