@@ -23,10 +23,10 @@ ON_ITS_WAY = 24 * MIB
 """What a kill makes a link for a single download forget beside what is unwritten: a piece, and the socket's queue."""
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A large file, and small ones."""
-    folder = tmp_path / "folder"
+    folder = tmp_path_factory.mktemp("sessions") / "folder"
     folder.mkdir()
     chance = random.Random(7)
     with (folder / "big").open("wb") as file:
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Pannier]:
     with Pannier(folder, folder.with_name("state")) as server:
         yield server
@@ -48,8 +48,9 @@ def url(server: Pannier, **more: Any) -> tuple[str, dict[str, Any]]:
     return f"{server.client_url}/download-archive?token={reply['token']}", reply
 
 
+@pytest.fixture(scope="module")
 def whole(server: Pannier) -> str:
-    """Return the digest of the archive, as another link gives it."""
+    """The digest of the archive, as another link gives it."""
     status, _, body = server.fetch(server.url())
     assert status == 200
     return hashlib.sha256(body).hexdigest()
@@ -80,7 +81,9 @@ def size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def test_a_single_download_outlives_kills_and_forgets_no_more_than_is_said(server: Pannier, tmp_path: Path) -> None:
+def test_a_single_download_outlives_kills_and_forgets_no_more_than_is_said(
+    server: Pannier, whole: str, tmp_path: Path
+) -> None:
     """curl goes on each time; what was delivered is known but for a bounded part."""
     link, reply = url(server, one_time=True)
     part, kills = tmp_path / "part", 3
@@ -96,7 +99,7 @@ def test_a_single_download_outlives_kills_and_forgets_no_more_than_is_said(serve
         assert known["delivered"]["bytes"] <= size(part) + kill * ON_ITS_WAY
     assert ended(curl(part, link, "-C", "-")) == 0
     assert size(part) == reply["length"]
-    assert digest(part) == whole(server)
+    assert digest(part) == whole
 
 
 def test_what_a_killed_server_forgot_can_be_had_again_but_no_second_copy(server: Pannier, tmp_path: Path) -> None:
@@ -122,12 +125,12 @@ def test_what_a_killed_server_forgot_can_be_had_again_but_no_second_copy(server:
 
 
 @pytest.mark.skipif(shutil.which("aria2c") is None, reason="aria2c is not installed")
-def test_aria2c_takes_a_single_download_over_four_connections(server: Pannier, tmp_path: Path) -> None:
+def test_aria2c_takes_a_single_download_over_four_connections(server: Pannier, whole: str, tmp_path: Path) -> None:
     """It opens a whole and three ranges, and throws away what comes too far: the link allows for that, once."""
     link, reply = url(server, one_time=True)
     command = ["aria2c", "-q", "-x4", "-s4", "-k1M", "--file-allocation=none", "-d", str(tmp_path)]
     assert subprocess.run([*command, "-o", "got", link], check=False, timeout=120).returncode == 0
-    assert digest(tmp_path / "got") == whole(server)
+    assert digest(tmp_path / "got") == whole
     known = server.session(reply["session"])
     assert (known["state"], known["delivered"]["ranges"]) == ("spent", [[0, reply["length"]]])
     assert subprocess.run([*command, "-o", "again", link], check=False, timeout=120).returncode != 0
@@ -136,7 +139,7 @@ def test_aria2c_takes_a_single_download_over_four_connections(server: Pannier, t
 
 
 def test_a_client_that_is_slow_to_read_has_not_got_what_it_has_not_acknowledged(
-    server: Pannier, tmp_path: Path
+    server: Pannier, whole: str, tmp_path: Path
 ) -> None:
     """Who leaves early, with all sent that the sockets hold, has not spent the link, and can go on."""
     link, reply = url(server, one_time=True)
@@ -150,7 +153,7 @@ def test_a_client_that_is_slow_to_read_has_not_got_what_it_has_not_acknowledged(
     assert known["state"] == "active"
     assert known["delivered"]["bytes"] < reply["length"] // 2
     assert ended(curl(part, link, "-C", "-")) == 0
-    assert digest(part) == whole(server)
+    assert digest(part) == whole
     wait_for(lambda: server.session(reply["session"])["state"] == "spent")
 
 

@@ -78,14 +78,19 @@ async def test_a_failing_operation_is_told_or_seen(
     assert kinds["refused"], "nothing has failed"
 
 
+CHANGED = ("zip", "zip, a part", "tar", "tar.gz", "file")
+
+
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["some", "all"])
 @pytest.mark.parametrize("fresh", [True, False], ids=["plan taken for fresh", "plan looked at"])
 @pytest.mark.parametrize("how", CHANGES)
 async def test_a_change_at_any_operation_gives_one_state_or_none(
-    how: str, fresh: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    how: str, fresh: bool, whole: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At each operation, of a small file and of a large one; what is served whole is as it was at one time."""
+    some = (*CHANGED[:2], CHANGED[2 + (list(CHANGES).index(how) + fresh) % 3])
     async with trials(tmp_path, 2, fresh=fresh) as them:
-        for asked in ("zip", "tar", "zip, a part", "tar.gz", "file"):
+        for asked in CHANGED if whole else some:
             for operation in OPERATIONS:
                 name = "f.bin" if asked == "file" or operation in ("read", "open", "check") else "b.bin"
                 fault = Fault(operation, 1, them.yard.changing(how, name))
