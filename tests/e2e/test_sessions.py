@@ -105,11 +105,13 @@ def test_a_single_download_outlives_kills_and_forgets_no_more_than_is_said(
 def test_what_a_killed_server_forgot_can_be_had_again_but_no_second_copy(server: Pannier, tmp_path: Path) -> None:
     """Whoever kills the server at the end of each download gains what is unwritten, and is spent by the rest."""
     link, reply = url(server, one_time=True)
-    copies, taken = 0, 0
-    for attempt in range(4):
+    copies, taken, attempt = 0, 0, 0
+    for attempt in range(8):  # the least that is remembered of each is a third
         part = tmp_path / f"{attempt}"
         running = curl(part, link, "-r", f"0-{reply['length'] - 2}")
         wait_for(lambda part=part, running=running: size(part) > SIZE * 3 // 4 or running.poll() is not None)  # type: ignore[misc]
+        if size(part) <= SIZE * 3 // 4:  # the link has no more: a kill right now would be forgotten, too
+            wait_for(lambda: server.session(reply["session"])["state"] == "spent")
         server.kill()
         ended(running)
         server.start()
@@ -120,7 +122,7 @@ def test_what_a_killed_server_forgot_can_be_had_again_but_no_second_copy(server:
     else:
         raise AssertionError("the link was never spent")
     assert copies <= 1
-    assert taken <= most(reply["length"]) + 4 * (UNWRITTEN + ON_ITS_WAY)
+    assert taken <= most(reply["length"]) + (attempt + 1) * (UNWRITTEN + ON_ITS_WAY)
     assert server.fetch(link)[0] == 410
 
 
@@ -177,4 +179,4 @@ def test_two_servers_of_one_state_share_what_was_delivered_and_revoked(folder: P
         assert ended(running) in (18, 56)  # a part, or a connection that was reset
         assert size(part) < reply["length"]
         assert one.fetch(link, Range="bytes=5-")[0] == 410
-        assert "this link was revoked" in one.log.read_text()
+        wait_for(lambda: "this link was revoked" in one.log.read_text())

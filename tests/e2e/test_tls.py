@@ -25,7 +25,7 @@ import pytest
 
 from tests.cli.commands import LIMIT, Answer, Chain, ask, chain, wait_until
 from tests.e2e import trees
-from tests.e2e.clients import ARIA2C, CURL, WGET, Client, Ended, environment, have, wait_for
+from tests.e2e.clients import ARIA2C, CLIENTS, Client, Ended, environment, have, wait_for
 from tests.e2e.cutting import Cut, CuttingProxy
 from tests.e2e.proxying import FOLDER, FOLDER_PATH, MANAGER_SECRET, MINT, Proxy, toml
 from tests.e2e.running import HeldPort
@@ -173,7 +173,7 @@ def until_done(client: Client, url: str, out: Path) -> Ended:
     return ended
 
 
-RESUMING = pytest.mark.parametrize("client", [CURL, WGET, ARIA2C], ids=lambda client: client.name)
+RESUMING = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 
 
 # ---------------------------------------------------------------- certificates
@@ -235,21 +235,23 @@ def test_a_client_that_was_cut_off_goes_on(site: Site, whole: bytes, client: Cli
     assert sha256(out) == trees.sha256(whole)
 
 
-@RESUMING
-def test_a_download_goes_on_after_kill_9_of_the_server(
-    site: Site, whole: bytes, client: Client, tmp_path: Path
-) -> None:
-    out, url = tmp_path / "out.zip", site.archive("trip")
-    able = trusting(client, site.pki)
-    with CuttingProxy(site.port, pace=16 * MIB, encrypted=True) as slow:
-        with able.running(slow.through(url), out, "8M") as process:
-            assert wait_for(out, 2 * MIB, process)
-            site.kill()
+def test_a_download_goes_on_after_kill_9_of_the_server(site: Site, whole: bytes, tmp_path: Path) -> None:
+    """All clients are at it when it is killed."""
+    downloads = [
+        (trusting(client, site.pki), site.archive("trip"), tmp_path / f"{client.name}.zip") for client in CLIENTS
+    ]
+    with CuttingProxy(site.port, pace=4 * MIB, encrypted=True) as slow, ExitStack() as running:
+        begun = [running.enter_context(able.running(slow.through(url), out, "4M")) for able, url, out in downloads]
+        for process, (able, _, out) in zip(begun, downloads, strict=True):
+            assert wait_for(out, 2 * MIB, process), able.name
+        assert all(have(out) < len(whole) for _, _, out in downloads)
+        site.kill()
+        for process in begun:
             process.wait(LIMIT)
-        assert 2 * MIB <= have(out) < len(whole)
-    ended = until_done(able, url, out)
-    assert ended.code == 0, ended
-    assert sha256(out) == trees.sha256(whole)
+    for able, url, out in downloads:
+        ended = until_done(able, url, out)
+        assert ended.code == 0, f"{able.name}: {ended}"
+        assert sha256(out) == trees.sha256(whole)
 
 
 @pytest.mark.parametrize("packed", ["", "tar.gz"])
@@ -320,26 +322,30 @@ def upload(site: Site, client: str, *arguments: str) -> int:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("client", ["tuspy", "tus-js-client"])
-@pytest.mark.parametrize("route", ["/upload", "/uploads"])
-def test_an_upload_goes_on_after_kills_of_the_server(site: Site, client: str, route: str, tmp_path: Path) -> None:
-    size, name = 60 * MIB + 3, f"올린 것/{client}{route.replace('/', '-')}.bin"
-    file, chance = tmp_path / "sent.bin", random.Random(client + route)
+def test_uploads_go_on_after_kills_of_the_server(site: Site, tmp_path: Path) -> None:
+    """By both clients and at both routes at once."""
+    size, file, chance = 24 * MIB + 3, tmp_path / "sent.bin", random.Random(6)
     digest = plant(file, size, 3)
-    if route == "/upload":
-        token, more = site.token("/folder/file/upload", relpath=name, size=size), []
-    else:
-        token, more = site.token("/folder/file/upload", relpath=".", size=size, multiple=True), [name]
-    url = f"{site.proxy.said('client')}{route}?token={token}"
-    with ThreadPoolExecutor(1) as thread:
-        sending = thread.submit(upload, site, client, url, str(file), str(5 * MIB), *more)
+    cases = [(client, route) for client in ("tuspy", "tus-js-client") for route in ("/upload", "/uploads")]
+    names = {case: f"올린 것/{'-'.join(case).replace('/', '')}.bin" for case in cases}
+    with ThreadPoolExecutor(len(cases)) as threads:
+        sending = {}
+        for client, route in cases:
+            name = names[client, route]
+            if route == "/upload":
+                token, more = site.token("/folder/file/upload", relpath=name, size=size), []
+            else:
+                token, more = site.token("/folder/file/upload", relpath=".", size=size, multiple=True), [name]
+            url = f"{site.proxy.said('client')}{route}?token={token}"
+            sending[client, route] = threads.submit(upload, site, client, url, str(file), str(5 * MIB), *more)
         for _ in range(2):
-            time.sleep(chance.uniform(0.1, 0.8))
-            if not sending.done():
+            time.sleep(chance.uniform(0.3, 1.5))
+            if not all(each.done() for each in sending.values()):
                 site.kill()
-        code = sending.result(600)
-    assert code == 0 or route == "/upload"  # the wire knows finished uploads no more: the last answer may be lost
-    assert sha256(site.folder / name) == digest
+        codes = {case: each.result(600) for case, each in sending.items()}
+    for case, code in codes.items():
+        assert code == 0 or case[1] == "/upload", case  # the wire knows finished uploads no more: it may have been lost
+        assert sha256(site.folder / names[case]) == digest, case
 
 
 def test_a_patch_that_ends_in_the_middle_keeps_what_came(site: Site) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,30 +55,63 @@ def upload(client: str, *arguments: str) -> int:
     return ended.returncode
 
 
-def run_and_kill(server: Pannier, chance: random.Random, seconds: float, send: Callable[[], int]) -> int:
-    """Return what ``send`` returns, while the server is killed three times, each within ``seconds`` of its start."""
-    with ThreadPoolExecutor(1) as thread:
-        sending = thread.submit(send)
+def run_and_kill(server: Pannier, chance: random.Random, seconds: float, *uploads: Callable[[], int]) -> list[int]:
+    """Return what uploads at once return, while the server is killed thrice, each within ``seconds`` of a start."""
+    with ThreadPoolExecutor(len(uploads)) as threads:
+        sending = [threads.submit(send) for send in uploads]
         for _ in range(3):
             time.sleep(chance.uniform(0.02, seconds))
-            if sending.done():
+            if all(each.done() for each in sending):
                 break
             server.kill()
             server.start()
-        return sending.result(1_200)
+        return [each.result(1_200) for each in sending]
 
 
+def begun(server: Pannier, client: str, route: str, file: Path, chunk: int, name: str) -> Callable[[], int]:
+    """Return what sends a file to a new upload, and returns the client's exit code."""
+    size = file.stat().st_size
+    if route == "/upload":
+        token, more = server.at_folder("upload", relpath=name, size=size)["token"], []
+    else:
+        token, more = server.at_folder("upload", relpath=".", size=size, multiple=True)["token"], [name]
+    return partial(upload, client, f"{server.client_url}{route}?token={token}", str(file), str(chunk), *more)
+
+
+ROUTES = ("/upload", "/uploads")
+SURVIVORS = ("tuspy", "tus-js-client")
+
+
+def test_uploads_by_all_clients_at_once_survive_kills_of_the_server(tmp_path: Path) -> None:
+    """Of all sizes and at both routes; with each alone, and larger ones, where there is time for that."""
+    (tmp_path / "folder").mkdir()
+    files = {size: tmp_path / f"{size}.bin" for size in (0, 1, 40 * MIB)}
+    digests = {size: plant(file, size, 1) for size, file in files.items()}
+    cases = [(client, route, size) for client in SURVIVORS for route in ROUTES for size in files]
+    names = {case: f"새 폴더/{'-'.join(map(str, case)).replace('/', '')}.bin" for case in cases}
+    with Pannier(tmp_path / "folder", tmp_path / "state") as server:
+        sending = [
+            begun(server, client, route, files[size], 5 * MIB, names[client, route, size])
+            for client, route, size in cases
+        ]
+        codes = run_and_kill(server, random.Random(1), 1.5, *sending)
+    for case, code in zip(cases, codes, strict=True):
+        assert code == 0 or case[1] == "/upload", case  # the wire knows finished uploads no more, as below
+        assert sha256(tmp_path / "folder" / names[case]) == digests[case[2]], case
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(
     ("route", "size", "seed"),
     [
-        pytest.param(route, size, seed, marks=[pytest.mark.slow] if seed > 1 or size > GIB else [])
-        for route in ("/upload", "/uploads")
+        (route, size, seed)
+        for route in ROUTES
         for size in (0, 1, 100 * MIB, 5 * GIB)
         for seed in range(1, 11 if size < GIB or route == "/uploads" else 2)
     ],
 )
-@pytest.mark.parametrize("client", ["tuspy", "tus-js-client"])
+@pytest.mark.parametrize("client", SURVIVORS)
 def test_uploads_survive_kills_of_the_server(tmp_path: Path, client: str, route: str, size: int, seed: int) -> None:
     chance = random.Random(seed)
     folder, file = tmp_path / "folder", tmp_path / "sent.bin"
@@ -85,30 +119,24 @@ def test_uploads_survive_kills_of_the_server(tmp_path: Path, client: str, route:
     digest = plant(file, size, seed)
     chunk = chance.choice([5 * MIB, 16 * MIB, 1 * GIB]) if size > 1 else 5 * MIB
     with Pannier(folder, tmp_path / "state") as server:
-        if route == "/upload":
-            token = server.at_folder("upload", relpath=NAME, size=size)["token"]
-            arguments = [f"{server.client_url}/upload?token={token}", str(file), str(chunk)]
-        else:
-            token = server.at_folder("upload", relpath=".", size=size, multiple=True)["token"]
-            arguments = [f"{server.client_url}/uploads?token={token}", str(file), str(chunk), NAME]
-        seconds = 0.2 + size / (300 * MIB)
-        code = run_and_kill(server, chance, seconds, lambda: upload(client, *arguments))
+        sending = begun(server, client, route, file, chunk, NAME)
+        [code] = run_and_kill(server, chance, 0.2 + size / (300 * MIB), sending)
     assert code == 0 or route == "/upload"  # the wire knows finished uploads no more: the last answer may be lost
     assert sha256(folder / NAME) == digest
     file.unlink()
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("size", [0, 1, 100 * MIB, pytest.param(5 * GIB, marks=pytest.mark.slow)])
-def test_backend_ais_client_uploads(tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize("sizes", [(0, 1, 100 * MIB), pytest.param((5 * GIB,), marks=pytest.mark.slow)], ids=str)
+def test_backend_ais_client_uploads(tmp_path: Path, sizes: tuple[int, ...]) -> None:
     folder, file = tmp_path / "folder", tmp_path / "sent.bin"
     folder.mkdir()
-    digest = plant(file, size, 0)
     with Pannier(folder, tmp_path / "state") as server:
-        token = server.at_folder("upload", relpath=NAME, size=str(size))["token"]
-
-        url = f"{server.client_url}/upload?token={token}"
-        assert upload("aiotusclient", url, str(file), str(16 * MIB)) == 0
-    assert sha256(folder / NAME) == digest
+        for size in sizes:
+            digest = plant(file, size, 0)
+            token = server.at_folder("upload", relpath=f"{size}/{NAME}", size=str(size))["token"]
+            url = f"{server.client_url}/upload?token={token}"
+            assert upload("aiotusclient", url, str(file), str(16 * MIB)) == 0
+            assert sha256(folder / f"{size}/{NAME}") == digest, size
     file.unlink()
     shutil.rmtree(folder)
