@@ -52,7 +52,7 @@ def full():
 
 async def main():
     memory.keep_out_of_collections()
-    task = asyncio.create_task(memory.tidy_when_idle(lambda: 1, every=0.01, grown=50_000))
+    task = asyncio.create_task(memory.tidy(lambda: 1, every=0.01, grown=50_000))
     await asyncio.sleep(0.05)
     before = full()
     kept = [[] for _ in range(45_000)]  # by itself the collector would go through them twice
@@ -65,7 +65,7 @@ async def main():
     knots = [Knot() for _ in range(120_000)]
     del knots, kept, more
     before = full()
-    task = asyncio.create_task(memory.tidy_when_idle(lambda: 0, every=0.01))
+    task = asyncio.create_task(memory.tidy(lambda: 0, every=0.01))
     while not (full() - before):
         await asyncio.sleep(0.01)
     print("idle", sum(isinstance(each, Knot) for each in gc.get_objects()))
@@ -79,3 +79,31 @@ asyncio.run(main())
 def test_all_objects_are_gone_through_when_nobody_waits_or_too_many_came() -> None:
     done = subprocess.run([sys.executable, "-c", _COLLECTIONS], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines() == ["busy 0", "grown 1", "idle 0", "at rest 1"]
+
+
+_BUSY = """
+import asyncio
+from pannier import memory
+memory.share_heap()
+
+def rss():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+async def main():
+    kept = [bytes(2_000) for _ in range(25_000)]
+    pin = bytes(2_000)
+    full = rss()
+    del kept
+    task = asyncio.create_task(memory.tidy(lambda: 1, every=0.01, trim_every=0.02))
+    async with asyncio.timeout(30):
+        while full - rss() < 40_000_000:
+            await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps")
+def test_what_is_free_goes_back_while_requests_are_being_answered() -> None:
+    subprocess.run([sys.executable, "-c", _BUSY], check=True, timeout=60)

@@ -46,7 +46,7 @@ from pannier.desk.application import front_desk
 from pannier.desk.door import Apart, House, Served, cookie_name
 from pannier.desk.linking import ManagerLinks, Reached
 from pannier.listeners import listen, tell_of_exhaustion
-from pannier.memory import keep_out_of_collections, share_heap, tidy_when_idle
+from pannier.memory import keep_out_of_collections, share_heap, tidy
 from pannier.parts import Remembered, ServedFolder, checksum_store, open_volumes, plan_settings, quiet_after, tokens_of
 from pannier.services.archives import Archives
 from pannier.services.changes import Changes
@@ -427,7 +427,7 @@ async def _serve(
         loop.add_signal_handler(number, signals.put_nowait, number)
     listening = await server.start()
     keep_out_of_collections()
-    collecting = asyncio.create_task(tidy_when_idle(lambda: server.running))
+    tidying = asyncio.create_task(tidy(lambda: server.running))
     try:
         on_ready(listening, server.signing_in)
         await signals.get()
@@ -439,6 +439,6 @@ async def _serve(
             task.cancel()
         await asyncio.gather(draining, again, return_exceptions=True)
     finally:
-        collecting.cancel()
+        tidying.cancel()
         await server.stop()
     return 0

@@ -137,6 +137,39 @@ async def test_a_password_is_asked_for(full: DeskServer, tmp_path: Path) -> None
     assert (await receiver.get(right.headers["Location"])).status == 200  # who was let in goes on
 
 
+async def test_no_route_of_a_link_with_a_password_tells_what_is_inside_without_it(full: DeskServer) -> None:
+    """All routes that there are by the server's own document, by every method, with no, a wrong and a foreign proof."""
+    owner = await full.owner()
+    made = await link(owner, "photos", password="geheim")
+    other = await link(owner, "photos", password="another")
+    guest = full.stranger()
+    proven = (await guest.form(f"/s/{other['code']}", {"password": "another"}, csrf=False)).headers["Set-Cookie"]
+    document = (await guest.get("/openapi.json")).json
+    routes = {path: set(methods) for path, methods in document["paths"].items() if path.startswith("/s/")}
+    assert {"/s/{code}", "/s/{code}/{name}", "/s/{code}/{name}/members"} <= routes.keys()
+    etag = (await guest.get(made["file_url"], **_basic("geheim"))).headers["ETag"]
+    inside = (DATA[:1_000], b"a.jpg", etag.strip('"').encode())
+    for path, methods in routes.items():
+        where = path.replace("{code}", made["code"]).replace("{name}", "trip.zip")
+        for method in methods | {"head"}:
+            for headers in (
+                {},
+                {"Range": "bytes=0-9"},
+                {"If-None-Match": etag},
+                {"Cookie": proven.partition(";")[0]},
+                _basic("another"),
+            ):
+                answer = await full.stranger().ask(method.upper(), where, headers=headers)
+                allowed = (200,) if path == "/s/{code}" and "Authorization" not in headers else ()
+                assert answer.status in (400, 401, 403, 405, 429, *allowed), (method, path, headers)
+                told = answer.body + repr(answer.headers).encode()
+                assert not [each for each in inside if each in told], (method, path, headers)
+    assert (await guest.get(made["file_url"])).status == 401
+    listed = (await owner.get("/desk/links")).body
+    assert b"geheim" not in listed
+    assert b"scrypt" not in listed
+
+
 async def test_a_revoked_link_is_gone_at_once(full: DeskServer) -> None:
     owner = await full.owner()
     made = await link(owner, "photos")
