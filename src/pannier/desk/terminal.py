@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from shlex import quote
 
-PASSWORD = "PASSWORD"  # noqa: S105  what people put their password in the place of
+PASSWORD = "PASSWORD"  # noqa: S105 - what people put their password in the place of
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 
 
