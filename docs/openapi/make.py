@@ -12,7 +12,8 @@ from pannier import logs
 from pannier.config import load
 from pannier.desk.door import Served
 from pannier.dto.ids import FolderId
-from pannier.server import DeskSettings, Server
+from pannier.parts import DeskSettings
+from pannier.server import Server
 from pannier.volumes.memory import MemoryVolume
 
 HERE = Path(__file__).parent

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -24,6 +26,26 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 """What the system says of a connection that waits and cannot be accepted now."""
 
 _log = structlog.get_logger("pannier.listeners")
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a server is reached: base URLs without a trailing slash, path prefix included; ``desk_url`` by people."""
+
+    client_url: str
+    manager_url: str
+    internal_url: str | None
+    desk_url: str
+
+
+def raise_descriptor_limit() -> None:
+    """Take what descriptors the system allows: a stream needs up to six, and the usual soft limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            _log.warning("the limit of open files stays as it is", limit=soft, reason=str(error))
 
 
 def tell_of_exhaustion(loop: asyncio.AbstractEventLoop) -> None:

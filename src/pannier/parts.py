@@ -9,6 +9,7 @@ from pathlib import Path
 from pannier.config import Settings
 from pannier.config.keys import KeySettings
 from pannier.config.settings import ArchiveSettings
+from pannier.desk.door import Served
 from pannier.dto.ids import FolderId
 from pannier.dto.volumes import NamedFolder
 from pannier.errors import ConfigInvalid
@@ -32,6 +33,23 @@ class ServedFolder:
     name: str
     path: Path
     folder_id: FolderId
+
+
+@dataclass(frozen=True)
+class DeskSettings:
+    """The front desk of ``pannier serve``.
+
+    Attributes:
+        folders: What is served, by name.
+        password: A digest, where one is set beside the key.
+        public: Whether who did not sign in may look.
+        read_only: Whether nothing may be changed.
+    """
+
+    folders: Sequence[Served]
+    password: str | None = None
+    public: bool = False
+    read_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from urllib.parse import quote
 
@@ -43,11 +41,20 @@ from pannier.api.streaming import Streaming
 from pannier.config import Settings
 from pannier.desk.application import Services as DeskServices
 from pannier.desk.application import front_desk
-from pannier.desk.door import Apart, House, Served, cookie_name
+from pannier.desk.door import Apart, House, cookie_name
 from pannier.desk.linking import ManagerLinks, Reached
-from pannier.listeners import listen, tell_of_exhaustion
+from pannier.listeners import Listening, listen, raise_descriptor_limit, tell_of_exhaustion
 from pannier.memory import keep_out_of_collections, share_heap, tidy
-from pannier.parts import Remembered, ServedFolder, checksum_store, open_volumes, plan_settings, quiet_after, tokens_of
+from pannier.parts import (
+    DeskSettings,
+    Remembered,
+    ServedFolder,
+    checksum_store,
+    open_volumes,
+    plan_settings,
+    quiet_after,
+    tokens_of,
+)
 from pannier.services.archives import Archives
 from pannier.services.changes import Changes
 from pannier.services.collecting import Collecting
@@ -93,33 +100,6 @@ PASSWORD_THREADS = 2
 PACK_THREADS = max(2, os.cpu_count() or 2)
 
 _log = structlog.get_logger("pannier.server")
-
-
-@dataclass(frozen=True)
-class DeskSettings:
-    """The front desk of ``pannier serve``.
-
-    Attributes:
-        folders: What is served, by name.
-        password: A digest, where one is set beside the key.
-        public: Whether who did not sign in may look.
-        read_only: Whether nothing may be changed.
-    """
-
-    folders: Sequence[Served]
-    password: str | None = None
-    public: bool = False
-    read_only: bool = False
-
-
-@dataclass(frozen=True)
-class Listening:
-    """Where a server is reached: base URLs without a trailing slash, path prefix included; ``desk_url`` by people."""
-
-    client_url: str
-    manager_url: str
-    internal_url: str | None
-    desk_url: str
 
 
 class Server:
@@ -392,7 +372,7 @@ def run(
         ConfigInvalid: Before anything is served: a volume, a port, a certificate or the state is not usable.
     """
     share_heap()
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     logs.configure(settings.log.level, settings.log.format)
     volumes = open_volumes(settings, folders)
     try:
@@ -402,16 +382,6 @@ def run(
     finally:
         for volume in volumes.values():
             volume.close()
-
-
-def _raise_descriptor_limit() -> None:
-    """Take what descriptors the system allows: a stream needs up to six, and the usual soft limit is 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError) as error:
-            _log.warning("the limit of open files stays as it is", limit=soft, reason=str(error))
 
 
 async def _serve(

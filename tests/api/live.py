@@ -14,7 +14,8 @@ import aiohttp
 
 from pannier.config import Settings, load
 from pannier.dto.ids import FolderId
-from pannier.server import Listening, Server
+from pannier.listeners import Listening
+from pannier.server import Server
 from pannier.volumes.base import Volume
 from pannier.volumes.memory import MemoryVolume
 

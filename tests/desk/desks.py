@@ -17,8 +17,9 @@ from yarl import URL
 from pannier.config import load
 from pannier.desk.door import Served
 from pannier.dto.ids import FolderId
-from pannier.parts import Remembered
-from pannier.server import DeskSettings, Listening, Server
+from pannier.listeners import Listening
+from pannier.parts import DeskSettings, Remembered
+from pannier.server import Server
 from pannier.volumes.posix import SingleFolderVolume
 from tests.api.live import KEY, SECRET, Answer
 

@@ -23,8 +23,9 @@ from pathlib import Path
 from pannier import logs
 from pannier.config import Address, load
 from pannier.dto.ids import FolderId
+from pannier.listeners import Listening
 from pannier.parts import ServedFolder, open_volumes
-from pannier.server import Listening, Server
+from pannier.server import Server
 from pannier.volumes.base import Folder, Found, Listing, Source, Volume, WholeReader
 from pannier.volumes.whole import OpeningReader
 

@@ -19,8 +19,8 @@ from pannier.errors import ConfigInvalid, StateUnavailable
 
 if TYPE_CHECKING:
     from pannier.config import Settings
-    from pannier.parts import ServedFolder
-    from pannier.server import DeskSettings, Listening
+    from pannier.listeners import Listening
+    from pannier.parts import DeskSettings, ServedFolder
     from pannier.services.signing_in import SigningIn
 
 

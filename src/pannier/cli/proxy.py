@@ -13,7 +13,7 @@ from pannier.cli.terminal import announce, counted
 
 if TYPE_CHECKING:
     from pannier.config import Settings
-    from pannier.server import Listening
+    from pannier.listeners import Listening
 
 EXAMPLE = "\b\nExample:\n  pannier proxy --config storage-proxy.toml"
 

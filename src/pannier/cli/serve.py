@@ -35,8 +35,8 @@ from pannier.errors import ConfigInvalid
 
 if TYPE_CHECKING:
     from pannier.config import Address, Settings
-    from pannier.parts import ServedFolder
-    from pannier.server import DeskSettings, Listening
+    from pannier.listeners import Listening
+    from pannier.parts import DeskSettings, ServedFolder
     from pannier.services.signing_in import SigningIn
 
 EXAMPLE = "\b\nExample:\n  pannier serve ~/trip ~/music --port 8080"
@@ -230,7 +230,7 @@ def _password(ask: bool, file: Path | None) -> str | None:
 
 def _desk(folders: Sequence[ServedFolder], password: str | None, *, public: bool, read_only: bool) -> DeskSettings:
     from pannier.desk.door import Served
-    from pannier.server import DeskSettings
+    from pannier.parts import DeskSettings
     from pannier.services.passwords import digest
 
     return DeskSettings(

@@ -17,7 +17,7 @@ from pannier.volumes.aside import clear, place_aside, take_in
 from pannier.volumes.base import RESERVED, Refused, Seen, StagedUpload
 from pannier.volumes.confine import Place, inspect, resolve
 from pannier.volumes.descriptors import Descriptor
-from pannier.volumes.listings import kind_of
+from pannier.volumes.listings import kind_of, names_at, names_in
 from pannier.volumes.ownership import Ownership
 from pannier.volumes.publishing import PosixUpload
 from pannier.volumes.refusals import BROKEN, told, told_of
@@ -61,7 +61,7 @@ class PosixEditor:
     def browse(self, path: bytes, after: bytes, most: int | None) -> tuple[list[Seen], bool]:
         """See ``FolderEditor.browse``."""
         with self.telling(path), self._directory_at(path) as (root, place):
-            names = [name for name in _names_in(place) if name > after]
+            names = [name for name in names_in(place) if name > after]
             seen: list[Seen] = []
             for at, name in enumerate(names):
                 if most is not None and len(seen) == most:
@@ -73,7 +73,7 @@ class PosixEditor:
     def names(self, path: bytes) -> list[bytes]:
         """See ``FolderEditor.names``."""
         with self.telling(path), self._directory_at(path) as (_, place):
-            return _names_in(place)
+            return names_in(place)
 
     def see(self, path: bytes, names: Sequence[bytes]) -> list[Seen]:
         """See ``FolderEditor.see``."""
@@ -158,7 +158,7 @@ class PosixEditor:
         with self.telling(path):
             if not path:
                 with self.root.use() as root:
-                    names = [name for name in map(os.fsencode, _names(root)) if name != RESERVED]
+                    names = [name for name in map(os.fsencode, names_at(root)) if name != RESERVED]
                 for name in names:
                     self.remove(name)
                 return
@@ -178,7 +178,7 @@ class PosixEditor:
                 if path:
                     self._take_away(path, hidden)
                 else:
-                    for name in map(os.fsencode, _names(root)):
+                    for name in map(os.fsencode, names_at(root)):
                         if name != RESERVED:
                             self._take_away(name, hidden)
 
@@ -407,19 +407,3 @@ class PosixEditor:
 
 def _reserved(path: bytes) -> PathOutside:
     return PathOutside(path, "this name is kept for unfinished uploads; choose another")
-
-
-def _names(directory: int) -> list[str]:
-    number = os.open(b".", _OPEN_DIRECTORY, dir_fd=directory)
-    try:
-        return os.listdir(number)
-    finally:
-        os.close(number)
-
-
-def _names_in(place: Place) -> list[bytes]:
-    """Return the names in a directory, in order of bytes, without what is reserved."""
-    names = sorted(map(os.fsencode, _names(place.directory)))
-    if not place.source and RESERVED in names:
-        names.remove(RESERVED)
-    return names

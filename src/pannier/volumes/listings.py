@@ -20,12 +20,13 @@ from pannier.archive.entries import Kind
 from pannier.archive.files import Files
 from pannier.errors import Offence, OffenceCode, VolumeFailed, show
 from pannier.volumes.base import RESERVED, Batch, Found, Stat
-from pannier.volumes.confine import inspect
+from pannier.volumes.confine import Place, inspect
 from pannier.volumes.descriptors import Descriptor
 from pannier.volumes.identities import pack_identity
 from pannier.volumes.looking import Looked, look_at
 from pannier.volumes.refusals import BROKEN
 
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_AT_ONCE = 4096
 _LOOKED_AT_ONCE = 1024
 _SORTED_AT_ONCE = 8192
@@ -228,3 +229,20 @@ def _readable(kind: Kind, directory: int, name: bytes) -> bool:
     else:
         return True  # of a link everything was read with it; a special file's content is nobody's matter
     return os.access(name, rights, dir_fd=directory, effective_ids=True, follow_symlinks=False)
+
+
+def names_at(directory: int) -> list[str]:
+    """Return the names in a directory; the descriptor may be one that only names it (``O_PATH``)."""
+    number = os.open(b".", _OPEN_DIRECTORY, dir_fd=directory)
+    try:
+        return os.listdir(number)
+    finally:
+        os.close(number)
+
+
+def names_in(place: Place) -> list[bytes]:
+    """Return the names in a directory, in order of bytes, without what is reserved."""
+    names = sorted(map(os.fsencode, names_at(place.directory)))
+    if not place.source and RESERVED in names:
+        names.remove(RESERVED)
+    return names
