@@ -124,6 +124,9 @@ def _lay(layer: Coverage, windows: tuple[Window, ...]) -> tuple[Coverage, tuple[
     """Return a layer with windows added, and what of them it had already."""
     over: list[Window] = []
     for window in windows:
+        if layer.covers(window):  # as in all layers but the last, where several take the same
+            over.append(window)
+            continue
         at = window.start
         for gap in layer.missing(window).windows:
             over.append(Window(at, gap.start))

@@ -63,7 +63,10 @@ class Coverage:
 
     def covers(self, window: Window) -> bool:
         """Whether every byte of a window is in here; true of an empty one."""
-        return not self.missing(window).windows
+        if not window:
+            return True
+        at = bisect_right(self.windows, window.start, key=_start) - 1  # windows do not touch: one has to hold it all
+        return at >= 0 and self.windows[at].stop >= window.stop
 
     def longest(self, most: int) -> Coverage:
         """Return a part of these bytes in no more than ``most`` windows: the longest ones, the first of equals."""
