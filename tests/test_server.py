@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -22,6 +24,7 @@ from urllib.request import urlopen
 import aiohttp
 import pytest
 
+from pannier.api.connections import Connection
 from pannier.config import Settings, load
 from pannier.dto.ids import FolderId
 from pannier.errors import ConfigInvalid, StateUnavailable
@@ -65,6 +68,31 @@ async def status(url: str) -> int:
 
 
 # ---------------------------------------------------------------- starting
+
+
+async def test_of_many_who_come_at_once_a_few_are_taken_at_a_time_and_all_are_answered(tmp_path: Path) -> None:
+    """Nobody who is there already waits until all of them have been taken."""
+    server = Server(settings(tmp_path), {})
+    address = urlsplit((await server.start()).client_url)
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    many = []
+    try:
+        for _ in range(300):  # the event loop does nothing meanwhile: the system lets them wait
+            many.append(socket.create_connection((address.hostname, address.port), timeout=10))
+            many[-1].sendall(request)
+            many[-1].setblocking(False)
+        taken = [0]
+        while taken[-1] < 300:
+            await asyncio.sleep(0)
+            taken.append(sum(isinstance(each, Connection) for each in gc.get_objects()))
+        assert max(after - before for before, after in pairwise(taken)) < 40
+        loop = asyncio.get_running_loop()
+        answers = [await loop.sock_recv(each, 1_000) for each in many]
+        assert {answer[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
+    finally:
+        for each in many:
+            each.close()
+        await server.stop()
 
 
 async def test_a_server_says_where_it_is_reached(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ from pannier.errors import ConfigInvalid
 
 _CUT_SECONDS = 1.0
 _BACKLOG = 1_024
+_AT_ONCE = 16
+"""Connections that are taken in one turn of the event loop: of hundreds that come together, those that are there
+already would wait until all of them have been taken, read and begun to be answered."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 """What the system says of a connection that waits and cannot be accepted now."""
 
@@ -101,9 +104,10 @@ async def listen(
     await runner.setup()
     at_end(runner.cleanup)
     tls = _tls(key, listener) if listener is not None and listener.ssl_enabled else None
-    site = web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=_BACKLOG)
+    site = web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=_AT_ONCE)
     try:
         await site.start()
+        _let_wait(site)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             reason, way_out = f"{address} is in use", "stop what listens there or choose another port"
@@ -114,6 +118,14 @@ async def listen(
     loopback = "::1" if address.host == "::" else "127.0.0.1"  # asyncio keeps IPv4 off an IPv6 socket
     shown = Address(loopback if address.is_wildcard else address.host, port)
     return f"{'https' if tls else 'http'}://{shown}"
+
+
+def _let_wait(site: web.TCPSite) -> None:
+    """Let as many connections as ever wait for their turn: to asyncio both are one number."""
+    assert isinstance(site._server, asyncio.Server)
+    for shared in site._server.sockets:
+        with shared.dup() as listening:  # one queue, whichever descriptor it is set by (listen(2))
+            listening.listen(_BACKLOG)
 
 
 def _tls(key: str, listener: ListenerSettings) -> ssl.SSLContext:
