@@ -23,8 +23,11 @@ LIMIT = 60.0
 @pytest.fixture
 def volume(tmp_path: Path) -> Path:
     """A volume with one folder of some thousand files, links and directories."""
-    root = tmp_path / "volume"
-    folder = root / FOLDER_PATH
+    plant(tmp_path / "volume" / FOLDER_PATH)
+    return tmp_path / "volume"
+
+
+def plant(folder: Path) -> None:
     for number in range(FILES // 100):
         directory = folder / f"{number}" / "below"
         directory.mkdir(parents=True)
@@ -32,7 +35,6 @@ def volume(tmp_path: Path) -> Path:
             (directory / f"{name}").write_bytes(b"%d/%d" % (number, name) * 50)
         (directory / "link").symlink_to("../below/7")
         os.link(directory / "7", directory / "again")
-    return root
 
 
 def content(folder: Path) -> dict[str, tuple[Any, ...]]:
@@ -113,19 +115,23 @@ def test_a_deletion_that_is_cut_off_is_ended_by_the_next_server(tmp_path: Path, 
     folder = volume / FOLDER_PATH
     files = route != "/folder/delete"
     place = folder / ".upload" if files else volume / SCOPE / ".pannier"
-    before = entries(folder)
-    proxy = started(tmp_path, volume)
-    try:
-        more = {"relpaths": ["."], "recursive": True} if files else {}
-        answer = proxy.manage(route, {"volume": "local", "vfid": FOLDER, **more})
-        proxy.process.send_signal(signal.SIGKILL)
-        proxy.process.wait(LIMIT)
+    before, left, task = entries(folder), 0, ""
+    for _ in range(5):  # a busy machine may come to the kill when all is over
+        proxy = started(tmp_path, volume)
+        try:
+            more = {"relpaths": ["."], "recursive": True} if files else {}
+            answer = proxy.manage(route, {"volume": "local", "vfid": FOLDER, **more})
+            proxy.process.send_signal(signal.SIGKILL)
+            proxy.process.wait(LIMIT)
+        finally:
+            proxy.end()
         assert answer.status == 202, answer.body
         task = answer.document["bgtask_id"]
-        assert 0 < entries(place) <= before + 2, "it was in the middle"
-        assert [path.name for path in folder.iterdir()] == [".upload"] if files else not folder.exists()
-    finally:
-        proxy.end()
+        if left := entries(place):
+            break
+        plant(folder)
+    assert 0 < left <= before + 2, "it was in the middle"
+    assert [path.name for path in folder.iterdir()] == [".upload"] if files else not folder.exists()
     # somebody makes a folder of the same name meanwhile: it is theirs
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "theirs").write_text("theirs")
