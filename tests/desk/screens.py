@@ -182,8 +182,9 @@ def downloading(it: Place, camera: Camera) -> None:
         camera.press(".bar .primary")
     page.locator('.download[data-state="running"]').wait_for()
     page.wait_for_timeout(1200)
-    with next(it.root.glob("2026/route-*")).open("ab") as route:  # which is sent last but one
-        route.write(b"x")
+    for each in (*it.root.glob("2026/photos/IMG_41*"), *it.root.glob("2026/route-*")):  # what was not sent yet
+        with each.open("ab") as file:
+            file.write(b"x")
     it.narrow.rate = 50_000_000
     page.locator('.download[data-state="stopped"]').wait_for()
     shot("stopped")
@@ -457,7 +458,8 @@ def main(folder: Path, words: list[str]) -> int:
             it.write("programme.pdf", b"b" * 300_000)
             it.start()
             for language, theme, size in VARIANTS:
-                visitor = it.stranger(size, color_scheme=theme, reduced_motion="reduce")
+                locale = "ko-KR" if language == "ko" else "en-US"
+                visitor = it.stranger(size, color_scheme=theme, locale=locale, reduced_motion="reduce")
                 camera = Camera(visitor, folder, f"{language}-{theme}-{'phone' if size == PHONE else 'desktop'}", words)
                 if camera.wants("public", "folders"):
                     visitor.goto(f"{it.base}/")

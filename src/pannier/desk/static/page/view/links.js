@@ -48,6 +48,7 @@ function Link({ it }) {
         it.password ? ["links.password", {}] : null,
       ]} />
       ${it.note ? html`<p class="facts-line">“${it.note}”</p>` : null}
+      ${open ? html`<p class="address" translate="no">${it.url}</p>` : null}
       ${it.changed ? html`<p class="facts-line warn-line"><${Icon} name="warn" />${words.say("links.changed")}</p>` : null}
     </div>
     <span class="acts">
@@ -71,7 +72,7 @@ function Request({ it }) {
   const { desk, words } = useDesk();
   const open = it.state === "open";
   return html`<li class=${open ? "" : "over"} data-state=${it.state}>
-    <p class="what"><${Icon} name="upload" /> <${Say} of="links.request" with=${{ name: { name: it.title || it.path || it.folder } }} /></p>
+    <p class="what"><${Icon} name="upload" /> <span><${Say} of="links.request" with=${{ name: { name: it.title || it.path || it.folder } }} /></span></p>
     <${Line} parts=${[
       open
         ? ["links.expires", { time: { until: Date.parse(it.expires_at) }, t: words.numbers.duration(Math.max(60, (Date.parse(it.expires_at) - Date.now()) / 1000)) }]

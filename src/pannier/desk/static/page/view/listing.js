@@ -327,7 +327,7 @@ function Note({ entry, cover }) {
   }
   if (entry.kind === "other") return html`<span class="note">${words.say("why.special-file")}</span>`;
   if (entry.kind !== "link") return null;
-  if (entry.target === null) return html`<span class="note bad">${words.say("row.link-nowhere")}</span>`;
+  if (entry.leads === null) return html`<span class="note bad">${words.say("row.link-nowhere")}</span>`;
   return html`<span class="note">→ <${Name} name=${entry.target} folder=${entry.leads === "directory"} /></span>`;
 }
 
