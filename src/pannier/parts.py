@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pannier.config import Settings
 from pannier.config.keys import KeySettings
 from pannier.config.settings import ArchiveSettings
-from pannier.desk.door import Served
 from pannier.dto.ids import FolderId
 from pannier.dto.volumes import NamedFolder
 from pannier.errors import ConfigInvalid
@@ -22,6 +22,10 @@ from pannier.volumes.base import Volume
 from pannier.volumes.ownership import Ownership
 from pannier.volumes.posix import SingleFolderVolume
 from pannier.volumes.registry import VolumeSpec, open_volume
+
+if TYPE_CHECKING:
+    from pannier.desk.door import Served
+
 
 _LARGEST_PEM = 64 * 1024
 

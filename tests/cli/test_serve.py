@@ -173,6 +173,9 @@ def test_who_can_reach_it_is_said(tmp_path: Path, trip: Path) -> None:
         assert "  client    https://files.example.com/store    (listens at 0.0.0.0:0)\n" in server.out
         assert "only who signed in, or a link, opens anything\n" in server.out
         assert server.url("trip").startswith("https://files.example.com/store/download-archive?token=")
+    near = {"PANNIER_API__DESK__SERVICE_ADDR": "127.0.0.1:0"}
+    with serving(tmp_path, trip, "--host", "0.0.0.0", settings=near) as server:
+        assert "  reach     every machine that reaches this one, without TLS; only who signed in" in server.out
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -80,3 +81,12 @@ def test_links_lead_to_the_desk(trip: Place) -> None:
         told = json.load(found)
     with urllib.request.urlopen(told["file_url"]) as found:
         assert zipfile.ZipFile(BytesIO(found.read())).namelist() == ["photos/a.jpg"]
+
+
+@pytest.mark.parametrize("host", ["[abc", "[g]", "a b", "x;script-src *", "a:b:c", ""])
+def test_a_host_that_none_is_called_by_is_not_taken_over(trip: Place, host: str) -> None:
+    with socket.create_connection(("127.0.0.1", int(trip.base.rpartition(":")[2]))) as peer:
+        peer.sendall(f"GET /enter HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        head = b"".join(iter(lambda: peer.recv(65_536), b"")).partition(b"\r\n\r\n")[0].decode()
+    assert head.startswith("HTTP/1.1 200 "), head
+    assert f"connect-src 'self' http://127.0.0.1:{trip.port}; " in head

@@ -293,6 +293,8 @@ def _reach(settings: Settings, *, public: bool = False) -> str:
     client, own = settings.api.client, settings.api.desk
     apart = own.service_addr
     address, listener, key = (client.service_addr, client, "client") if apart is None else (apart, own, "desk")
+    if address.is_loopback and not client.service_addr.is_loopback:  # of the two, the one that more can reach
+        address, listener, key, public = client.service_addr, client, "client", False
     if address.is_loopback:
         opened = "--host 0.0.0.0 opens" if apart is None else "api.desk.service-addr and api.client.service-addr open"
         return f"this machine only; {opened} it to the network"

@@ -7,6 +7,7 @@ and what changes something has to carry the token that only a page of ours knows
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
@@ -24,6 +25,8 @@ from pannier.streams.hashing import Place
 
 CSRF_HEADER = "X-Pannier-CSRF"
 CSRF_FIELD = "csrf"
+
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +51,12 @@ class Apart:
     public: bool
 
     def reached(self, context: Context) -> str:
-        """Return its base URL for who asks."""
-        if self.public:
+        """Return its base URL for who asks; what no host can be called is not taken over from them."""
+        here = _HOST.fullmatch(context.request.host)
+        if self.public or here is None:
             return self.url
-        url, here = urlsplit(self.url), urlsplit(f"//{context.request.host}").hostname or ""
-        return url._replace(netloc=f"[{here}]:{url.port}" if ":" in here else f"{here}:{url.port}").geturl()
+        url = urlsplit(self.url)
+        return url._replace(netloc=f"{here[1]}:{url.port}").geturl()
 
 
 @dataclass(frozen=True, slots=True)
