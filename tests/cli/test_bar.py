@@ -62,7 +62,8 @@ def test_the_bar_shows_share_amount_rate_and_time_left(server: Pannier, tmp_path
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", each) for each in bars]
     assert len(bars) > 10
     assert max(map(len, plain)) < COLUMNS
-    shape = r"[ \d]{3}\.\d %  [━╸─]{28}  [\d.]+ of 19\.\d MiB(  [\d.]+ [KM]iB/s)?(  about \d+ s)?"
+    tail = r"  [━╸─]{28}  [\d.]+ of 19\.\d MiB(  [\d.]+ [KM]iB/s)?"
+    shape = rf"[ \d]{{3}}\.\d %{tail}(  about \d+ s)?|  100 %{tail}"
     assert [each for each in plain if not re.fullmatch(shape, each)] == []
     assert any("iB/s" in each for each in plain)
     assert any("about" in each for each in plain)

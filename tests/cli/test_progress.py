@@ -57,3 +57,5 @@ def test_the_time_left_is_told_after_three_seconds_and_hidden_when_it_swings() -
     assert "about 7 s" in pace.parts(5.0, Progress(405, 1000))
     pace.add(9.5, 406)
     assert not any("about" in part for part in pace.parts(9.5, Progress(406, 1000)))
+    pace.add(10.5, 1000)
+    assert not any("about" in part for part in pace.parts(10.5, Progress(1000, 1000)))

@@ -129,9 +129,11 @@ class Pace:
         return said
 
     def _left(self, now: float, progress: Progress, rate: float) -> float | None:
-        """Return the seconds that are left; None where that is not known, or swings by more than half."""
+        """Return the seconds that are left; None where none is, that is not known, or swings by more than half."""
         if progress.total is None or not rate or now - self.began < _FIRST_ESTIMATE:
             return None
+        if progress.done >= progress.total:
+            return None  # all is here; what is left, as its last checks, is not a matter of bytes
         before, self._estimate = self._estimate, (progress.total - progress.done) / rate
         steady = before is None or abs(self._estimate - before) <= before / 2 + 1
         return self._estimate if steady else None
