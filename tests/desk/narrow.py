@@ -10,6 +10,7 @@ import time
 _PIECE = 8 * 1024
 _BUFFER = 64 * 1024
 _ATTACHMENT = b"content-disposition: attachment"
+_RESUMES = b"\r\nif-range:"
 
 
 class Narrow:
@@ -17,7 +18,10 @@ class Narrow:
 
     Attributes:
         rate: Bytes per second of each connection over which a download comes; 0: they stand still.
+        resumes: Whether what is broken may be asked for again from where it broke; some browsers do so by themselves.
     """
+
+    resumes = True
 
     def __init__(self, to: int, rate: int) -> None:
         self._to, self.rate = to, rate
@@ -63,6 +67,8 @@ class Narrow:
         slow = False
         with contextlib.suppress(OSError):
             while data := source.recv(_PIECE):
+                if not answers and not self.resumes and _RESUMES in data.lower():
+                    break
                 if answers and data.startswith(b"HTTP/1.1 "):
                     slow = _ATTACHMENT in data.lower()
                     if slow:

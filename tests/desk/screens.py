@@ -185,8 +185,9 @@ def downloading(it: Place, camera: Camera) -> None:
     for each in (*it.root.glob("2026/photos/IMG_41*"), *it.root.glob("2026/route-*")):  # what was not sent yet
         with each.open("ab") as file:
             file.write(b"x")
-    it.narrow.rate = 50_000_000
+    it.narrow.rate, it.narrow.resumes = 50_000_000, False  # Chromium would get the new archive whole, by itself
     page.locator('.download[data-state="stopped"]').wait_for()
+    it.narrow.resumes = True
     shot("stopped")
     camera.press(".download .acts button:last-child")
     page.wait_for_timeout(1000)

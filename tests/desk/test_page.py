@@ -222,6 +222,8 @@ def test_the_page_without_a_server_says_so_and_comes_back(trip: Place) -> None:
     trip.kill()
     row(page, "README.md").locator(".box").click()
     expect(page.locator(".strip.offline")).to_contain_text("No connection to the server since")
+    drawn = "drawn => drawn.getBBox().width > 0"  # its icon came before the server went
+    assert page.locator(".strip.offline .icon use").evaluate(drawn)
     expect(page.locator(".bar .primary")).to_have_attribute("aria-disabled", "true")
     expect(page.locator(".rows .row")).to_have_count(3)  # what was there can be read
     page.get_by_role("button", name="Try now").click()

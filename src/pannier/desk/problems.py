@@ -40,9 +40,13 @@ def _said(words: Words, problem: Mapping[str, Any]) -> str:
         "m": problem.get("entries") or problem.get("total"),
     }
     if ended := problem.get("ended"):
-        values["ended"] = f"{moment(int(datetime.fromisoformat(str(ended)).timestamp() * 1000))} UTC"
+        values["ended"] = _in_utc(str(ended))
     tail = tail_of(str(problem["type"]))
     return words.problem(tail, values) or str(problem.get("detail") or problem["title"])
+
+
+def _in_utc(time: str) -> str:
+    return f"{moment(int(datetime.fromisoformat(time).timestamp() * 1000))} UTC"
 
 
 def wants_page(request: web.BaseRequest) -> bool:
@@ -69,8 +73,9 @@ class ProblemPages:
         kept = {name: response.headers[name] for name in ("Retry-After", "Allow") if name in response.headers}
         if tail_of(problem["type"]) == "signed-out" and request.method == "GET":
             return await SeeOther(f"{self._site.house.prefix}/enter").send(context)
+        text = _said(words, problem | {"retry_after": kept.get("Retry-After", "5")})
         values = {
-            "said": _said(words, problem | {"retry_after": kept.get("Retry-After", "5")}),
+            "said": text.partition(_in_utc(over)) if (over := problem.get("ended")) else (text, "", ""),
             "detail": problem.get("detail") or problem.get("title"),
             "request": problem.get("request", ""),
             "ended": tail_of(problem["type"]) in _OF_LINKS,

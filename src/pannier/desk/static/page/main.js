@@ -3,6 +3,7 @@
 import { Desk } from "./desk.js";
 import { App } from "./view/app.js";
 import { html, render } from "./view/html.js";
+import { holdIcons } from "./view/parts.js";
 
 const meta = document.querySelector('meta[name="pannier"]');
 
@@ -37,6 +38,7 @@ async function begin() {
   document.body.className = "";
   document.body.replaceChildren(root);
   render(html`<${App} desk=${desk} />`, root);
+  holdIcons();
 }
 
 // without a server or its words the plain page is what there is

@@ -8,8 +8,29 @@ export { plain };
 
 const ICONS = new URL("../../icons.svg", import.meta.url).pathname; // wherever the page stands
 
+let held = false;
+
+/** Hold all icons in the page itself: those of "no connection" cannot be fetched when they are needed. */
+export function holdIcons() {
+  const asked = new XMLHttpRequest(); // what reads a document where none may be made of text
+  asked.responseType = "document";
+  asked.onload = () => asked.responseXML !== null && hold(asked.responseXML.documentElement);
+  asked.open("GET", ICONS);
+  asked.send();
+}
+
+function hold(sprite) {
+  for (const symbol of sprite.querySelectorAll("symbol")) symbol.id = `icon-${symbol.id}`;
+  sprite.setAttribute("aria-hidden", "true");
+  for (const side of ["width", "height"]) sprite.setAttribute(side, "0");
+  sprite.style.position = "absolute"; // takes no room
+  document.body.append(document.adoptNode(sprite));
+  held = true;
+}
+
 export function Icon({ name }) {
-  return html`<svg class="icon" aria-hidden="true" focusable="false"><use href=${`${ICONS}#${name}`} /></svg>`;
+  const where = held ? `#icon-${name}` : `${ICONS}#${name}`;
+  return html`<svg class="icon" aria-hidden="true" focusable="false"><use href=${where} /></svg>`;
 }
 
 /** A name, or a path where `path` is said; cut in the middle where the room is short and `cut` is said. */
