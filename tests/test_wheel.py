@@ -50,7 +50,7 @@ def test_the_wheel_holds_the_package_and_the_libraries_of_its_page(built: Path) 
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if name.startswith("pannier/")}
         entry_points = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
-        assert "pannier = pannier.cli:main" in archive.read(entry_points).decode()
+        assert "pannier = pannier.cli:command" in archive.read(entry_points).decode()
     lock_files = {"pannier/desk/package.json", "pannier/desk/package-lock.json"}
     vendor = {f"pannier/desk/static/vendor/{name}" for name in VENDOR | {"package-lock.json"}}
     assert names == (sources() - lock_files) | vendor

@@ -2,7 +2,7 @@
 
 import sys
 
-from pannier.cli import main
+from pannier.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

@@ -19,7 +19,19 @@ from tests.api.live import FOLDER, live
 
 CALLS = (
     *("open", "close", "read", "pread", "preadv", "fstat", "stat", "lstat", "scandir", "listdir", "access"),
-    *("readlink", "sendfile", "write", "pwrite", "fsync", "rename", "unlink", "mkdir", "statvfs", "path.realpath"),
+    *(
+        "readlink",
+        "sendfile",
+        "write",
+        "pwrite",
+        "fsync",
+        "fdatasync",
+        "rename",
+        "unlink",
+        "mkdir",
+        "statvfs",
+        "path.realpath",
+    ),
 )
 CHANCE = random.Random(3)
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +10,7 @@ import pytest
 
 from tests.e2e import trees
 from tests.e2e.clients import CURL, WGET, Client, Ended
+from tests.e2e.nginx import nginx
 from tests.e2e.running import HeldPort, Pannier
 from tests.e2e.trees import KIB, MIB
 
@@ -22,66 +19,6 @@ PATIENCE = 2
 """Seconds without a byte after which the proxy gives up."""
 MOST_ATTEMPTS = 20
 
-NGINX = """
-daemon off;
-worker_processes 1;
-pid {place}/nginx.pid;
-error_log {place}/error.log info;
-events {{ worker_connections 64; }}
-http {{
-    access_log {place}/access.log;
-    client_body_temp_path {place}/body;
-    proxy_temp_path {place}/proxy;
-    fastcgi_temp_path {place}/fastcgi;
-    uwsgi_temp_path {place}/uwsgi;
-    scgi_temp_path {place}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{upstream};
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_buffering off;
-            proxy_read_timeout {patience}s;
-        }}
-    }}
-}}
-"""
-
-
-@contextmanager
-def nginx(upstream: int, port: int, place: Path) -> Iterator[None]:
-    """Run an nginx at a port before another."""
-    program = shutil.which("nginx", path="/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin")
-    assert program is not None, "nginx is missing: tests/tools.sh installs it"
-    place.mkdir()
-    config, errors = place / "nginx.conf", place / "error.log"
-    config.write_text(NGINX.format(place=place, port=port, upstream=upstream, patience=PATIENCE))
-    with errors.open("ab") as log:
-        process = subprocess.Popen([program, "-p", place, "-c", config, "-e", errors], stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 30
-        while not _listens(port):
-            assert process.poll() is None, errors.read_text()
-            assert time.monotonic() < deadline, errors.read_text()
-            time.sleep(0.02)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
-        return False
-    return True
-
 
 @contextmanager
 def slow(folder: Path, tmp_path: Path, toml: str = "") -> Iterator[tuple[Pannier, int]]:
@@ -89,7 +26,7 @@ def slow(folder: Path, tmp_path: Path, toml: str = "") -> Iterator[tuple[Pannier
     with (
         Pannier(folder, tmp_path / "state", toml=toml, program=PROGRAM) as server,
         HeldPort() as port,
-        nginx(server.client_port, port, tmp_path / "nginx"),
+        nginx(server.client_port, port, tmp_path / "nginx", patience=PATIENCE),
     ):
         yield server, port
 

@@ -285,12 +285,13 @@ def test_what_cannot_be_changed_is_told_and_can_be_done_later(
     server.rests(descriptors)
 
 
-def test_bytes_that_could_not_be_synced_do_not_count_when_a_later_sync_works(server: Served) -> None:
+@pytest.mark.parametrize("call", ["fsync", "fdatasync"])
+def test_bytes_that_could_not_be_synced_do_not_count_when_a_later_sync_works(server: Served, call: str) -> None:
     """The system tells of lost pages once: the next fsync of the file may say that all is well (fsync(2), NOTES)."""
     server.plant()
     data = os.urandom(66 * 1024 * 1024)
     url = server.upload("new", len(data))
-    with server.failing("fsync", "EIO") as met:
+    with server.failing(call, "EIO") as met:
         assert server.patch(url, 0, data).status == 500
     assert met
     assert server.offset(url) == 0

@@ -11,6 +11,8 @@ import pytest
 from pannier.sdk import Backoff, Client, Folder, Forbidden, Journal, Manager, SourcesRefused, UploadProgress
 from tests.cli.commands import Server, serving
 from tests.e2e.cutting import CuttingProxy
+from tests.e2e.nginx import nginx
+from tests.e2e.running import HeldPort
 
 MIB = 2**20
 QUICK = Backoff(first=0.02)
@@ -92,6 +94,21 @@ def test_cuts_are_gone_on_with(home: Path, server: Server, place: str, arrived: 
         sent = client.upload(home / "mine/large.bin", proxy.through(place), progress=drop)
     assert (len(dropped), len(sent.arrived)) == (2, 1)
     assert files(arrived) == {"large.bin": (home / "mine/large.bin").read_bytes()}
+
+
+def test_a_proxy_that_takes_no_large_bodies_gets_smaller_ones(
+    home: Path, server: Server, place: str, arrived: Path, tmp_path: Path
+) -> None:
+    """The default of nginx is 1 MiB, of others 100 MB; who meets that should not have to know."""
+    upstream = int(server.runtime()["client_url"].rpartition(":")[2])
+    told: list[UploadProgress] = []
+    with HeldPort() as port, nginx(upstream, port, tmp_path / "nginx", largest="3m"), Client(backoff=QUICK) as client:
+        url = place.replace(f":{upstream}/", f":{port}/")
+        sent = client.upload(home / "mine/large.bin", url, progress=told.append)
+    assert len(sent.arrived) == 1
+    assert files(arrived) == {"large.bin": (home / "mine/large.bin").read_bytes()}
+    assert (tmp_path / "nginx/access.log").read_text().count(" 413 ") == 2, "8 and 4 MiB, and never again so much"
+    assert not any(each.note for each in told)
 
 
 def test_a_journal_goes_on_in_another_call(

@@ -58,6 +58,13 @@ def application() -> typer.Typer:
     return app
 
 
+def command() -> int:
+    """Be the process's own command: run it, and leave quickly."""
+    code = main()
+    memory.leave_quickly()
+    return code
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; ``arguments`` are the process's own when None."""
     given = sys.argv[1:] if arguments is None else list(arguments)

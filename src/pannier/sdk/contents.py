@@ -12,6 +12,8 @@ from pannier.sdk.sources import Source
 
 _PIECE = 2**20
 """Bytes of one read."""
+_SUMMED = 2**18
+"""Bytes that are summed at once, in one buffer: they are still in the processor's cache."""
 
 
 class LocalFileChanged(ClientError):
@@ -106,9 +108,16 @@ class Content:
         return content, crc32(content, 0)
 
     def _crc(self, start: int, stop: int) -> int:
-        value = 0
-        for at in range(start, stop, _PIECE):
-            value = crc32(self._read(at, min(at + _PIECE, stop)), value)
+        value, buffer = 0, memoryview(bytearray(min(_SUMMED, stop - start)))
+        while start < stop:
+            try:
+                read = os.preadv(self._descriptor, [buffer[: stop - start]], start)
+            except OSError as error:
+                raise LocalFileUnreadable(self._source.path, error) from None
+            if not read:
+                raise LocalFileChanged(self._source.path)
+            value = crc32(buffer[:read], value)
+            start += read
         return value
 
     def check_now(self) -> None:

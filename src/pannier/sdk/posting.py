@@ -85,7 +85,7 @@ class FileBody(aiohttp.Payload):
             while self._at < stop and not self._unwanted:
                 if writable.poll(_LOOK):
                     self._at += self._content.send_to(peer.fileno(), self._at, stop)
-            if self._unwanted:
+            if self._at < stop:  # unwanted
                 return
             loop.call_soon_threadsafe(self._passed, self._at)
 

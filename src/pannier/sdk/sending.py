@@ -26,13 +26,13 @@ from pannier.sdk.transport import Transport
 
 SMALL = 2**20
 """Bytes of a file that is sent with the request that begins it, where doing that twice does no harm."""
-_FIRST, _LEAST, _MOST = 2**23, 2**20, 2**26
-"""Bytes of a piece: of the first, and between which they grow and shrink. A cut costs at most one piece."""
+_FIRST, _LEAST, _MOST = 2**23, 2**20, 2**28
+"""Bytes of a piece: of the first, and between which they grow and shrink."""
 _QUICK = 2.0
-"""Seconds within which a piece has to arrive for the next one to be larger."""
+"""Seconds within which a piece has to arrive for the next one to be twice as large: a cut costs about two of them."""
 _SILENCE = 60.0
 """Seconds for which nothing may be taken."""
-_TOO_SLOW = 408
+_TOO_SLOW, _TOO_LARGE = 408, 413
 _DELETIONS, _BETWEEN_DELETIONS = 10, 0.3
 _PASSING = frozenset(
     {"storage/tus-lease-held", "storage/tus-lease-lost", "storage/upload-offset-mismatch", "upload-checksum-mismatch"}
@@ -163,8 +163,9 @@ class Sending:
                     except ClientError:
                         await self._give_up(url)
                         raise
-                    await trying.wait(error)
-                    pieces.cut()
+                    if not (_is_of_one_on_the_way(error) and pieces.limit()):
+                        await trying.wait(error)
+                        pieces.cut()
                     asking = True
 
     async def _offset(self, url: URL) -> int:
@@ -228,15 +229,23 @@ class _Pieces:
     """How large the next piece is, and the checksum that was computed ahead for it."""
 
     def __init__(self) -> None:
-        self.size = _FIRST
+        self.size, self._most = _FIRST, _MOST
         self._ahead: tuple[int, int, asyncio.Task[int]] | None = None
 
     def arrived(self, seconds: float) -> None:
         if seconds < _QUICK:
-            self.size = min(self.size * 2, _MOST)
+            self.size = min(self.size * 2, self._most)
 
     def cut(self) -> None:
         self.size = max(self.size // 2, _LEAST)
+
+    def limit(self) -> bool:
+        """Send none as large as this again, and return whether that can help."""
+        if self.size <= _LEAST:
+            return False
+        self.cut()
+        self._most = self.size
+        return True
 
     async def crc(self, content: Content, start: int, stop: int) -> int:
         """Return the checksum of a window."""
@@ -248,7 +257,7 @@ class _Pieces:
 
     def look_ahead(self, content: Content, start: int) -> None:
         """Begin with the checksum of what comes next, as large as that will be if all goes well."""
-        stop = min(content.size, start + min(self.size * 2, _MOST))
+        stop = min(content.size, start + min(self.size * 2, self._most))
         if start < stop:
             self._ahead = (start, stop, asyncio.create_task(content.crc(start, stop)))
 
@@ -289,6 +298,11 @@ def is_final(error: ClientError) -> bool:
     """Whether the server does not take an upload, however often and from wherever it is gone on with."""
     passing = isinstance(error, Busy) or (isinstance(error, Declined) and error.kind in _PASSING)
     return isinstance(error, Declined) and not passing and error.status != _TOO_SLOW
+
+
+def _is_of_one_on_the_way(error: ClientError) -> bool:
+    """Whether a proxy before the server takes no bodies so large; the server itself tells a problem of its own."""
+    return isinstance(error, Declined) and error.status == _TOO_LARGE and error.kind != "limit-exceeded"
 
 
 def _checksum(crc: int) -> str:

@@ -6,14 +6,29 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Begun(Generic[T]):
+    """A call that goes on beside whoever began it, who waits for its end before anything it uses is given back."""
+
+    def __init__(self, job: Future[T]) -> None:
+        self._job = job
+
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._job.done()
+
+    async def end(self) -> T:
+        """Return what it returned, or raise what it raised, once it has ended; a cancelled caller waits, too."""
+        return await _joined(self._job, takes_back=False)
+
+
 class Workers:
-    """A bounded pool of threads. ``run`` returns, or raises, only when the call has ended.
+    """A bounded pool of threads. ``run`` and ``surely`` return, or raise, only when the call has ended.
 
     Calls run in the context of their caller, so that what they log names its request.
     """
@@ -33,6 +48,10 @@ class Workers:
     async def surely(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call in a thread whether or not the caller is cancelled meanwhile: for giving things back."""
         return await _joined(self._submit(call, *args, **kwargs), takes_back=False)
+
+    def begin(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Begun[T]:
+        """Call in a thread, and do not wait for it."""
+        return Begun(self._submit(call, *args, **kwargs))
 
     def _submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         context = copy_context()

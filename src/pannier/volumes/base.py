@@ -274,6 +274,9 @@ class StagedUpload(Protocol):
     def write(self, data: memoryview, at: int) -> None:
         """Write behind what is there; durable with the next ``commit``."""
 
+    def sync(self) -> None:
+        """Have the disk keep what was written so far, beside more writes; no ``commit`` hears of an error it tells."""
+
     def commit(self, offset: int) -> None:
         """Make the first ``offset`` bytes durable, and say so durably."""
 

@@ -44,6 +44,10 @@ class PosixUpload:
         with self.editor.telling(self.session):
             self.staged.write(data, at)
 
+    def sync(self) -> None:
+        with self.editor.telling(self.session):
+            self.staged.sync()
+
     def commit(self, offset: int) -> None:
         with self.editor.telling(self.session):
             self.staged.commit(offset)

@@ -7,7 +7,6 @@ such attributes, the length is what counts.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -28,12 +27,6 @@ _SESSION = re.compile(rb"[0-9a-f]{32}")
 _REMOVED = re.compile(rb"removed-[0-9a-f]{32}")
 _REMOVAL = 3600.0
 """Seconds after which what is left of a removal is nobody's any more."""
-_AHEAD = 8 * 1024 * 1024
-"""Bytes after which the system is asked to begin with writing: else the disk waits for bytes, and then they for it."""
-_BEGIN_WRITING = 2  # SYNC_FILE_RANGE_WRITE of linux/fs.h: waits for nothing, and so hears of no error
-_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
-if _sync_file_range is not None:
-    _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 _NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM, errno.ENOSYS)
 
 
@@ -45,7 +38,6 @@ class Staged:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._unwritten = 0
         size = os.fstat(descriptor).st_size
         try:
             self._offset = min(int(os.getxattr(descriptor, _DURABLE)), size)
@@ -71,10 +63,10 @@ class Staged:
         done = 0
         while done < len(data):
             done += os.pwrite(self._descriptor, data[done:], at + done)
-        self._unwritten += done
-        if self._unwritten >= _AHEAD and _sync_file_range is not None:
-            _sync_file_range(self._descriptor, at + done - self._unwritten, self._unwritten, _BEGIN_WRITING)
-            self._unwritten = 0
+
+    def sync(self) -> None:
+        """Have the disk keep what was written so far, beside more writes; it counts with the next ``commit``."""
+        os.fdatasync(self._descriptor)
 
     def commit(self, offset: int) -> None:
         """Make the first ``offset`` bytes durable, and say so durably."""
