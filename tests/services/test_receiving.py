@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -23,10 +24,10 @@ SESSION = b"0123456789abcdef" * 2
 
 
 class Failing:
-    """An upload on a disk where one call fails, once: an fsync of which the next finds all well, a write."""
+    """An upload on a disk where one call fails, once: an fsync of which the next finds all well, say; or a slow one."""
 
-    def __init__(self, staged: StagedUpload, *, call: str, error: Exception, at: int = 0) -> None:
-        self._staged, self._call, self._error, self._left = staged, call, error, at
+    def __init__(self, staged: StagedUpload, *, call: str, error: Exception, at: int = 0, takes: float = 0) -> None:
+        self._staged, self._call, self._error, self._left, self._takes = staged, call, error, at, takes
         self.failed = False
 
     def _try(self, call: str) -> None:
@@ -45,6 +46,7 @@ class Failing:
 
     def write(self, data: memoryview, at: int) -> None:
         self._try("write")
+        time.sleep(self._takes)
         self._staged.write(data, at)
 
     def sync(self) -> None:
@@ -123,22 +125,26 @@ async def test_what_comes_behind_a_write_that_failed_takes_no_place_of_it(
         assert (tmp_path / ".upload" / SESSION.decode()).read_bytes() == expected
 
 
-async def test_whoever_leaves_is_waited_for_by_what_goes_on_beside(tmp_path: Path, workers: Workers) -> None:
+async def test_whoever_leaves_is_waited_for_and_all_that_came_is_kept(tmp_path: Path, workers: Workers) -> None:
     """A thread that still wrote would do so to a descriptor that is another's by then."""
+    given = 0
 
     async def endless() -> AsyncIterator[bytes]:
+        nonlocal given
         while True:
             async for piece in pieces(10):
+                given += 1
                 yield piece
 
     with staging(tmp_path) as taken, taken() as staged:
-        going = asyncio.create_task(Reception(workers, staged, crc=0).take(endless(), 10**12))
-        while (tmp_path / ".upload" / SESSION.decode()).stat().st_size < 20 * MIB:  # noqa: ASYNC110 - a file tells nobody
-            await asyncio.sleep(0.01)
+        slow = Failing(staged, call="write", error=VolumeFailed("never"), at=10**9, takes=0.02)
+        going = asyncio.create_task(Reception(workers, slow, crc=0).take(endless(), 10**12))
+        while given < 20:  # noqa: ASYNC110 - most of the time it waits for a write
+            await asyncio.sleep(0.001)
         going.cancel()
         with pytest.raises(asyncio.CancelledError):
             await going
-        assert staged.offset >= 20 * MIB
+        assert staged.offset == given * MIB
         kept = (tmp_path / ".upload" / SESSION.decode()).read_bytes()
         assert len(kept) == staged.offset
         assert all(kept[at] == at // MIB % 10 for at in range(0, len(kept), MIB // 2))

@@ -77,10 +77,10 @@ class Reception:
                 if self._came + gathered.held > size:
                     raise too_much(size, self._came + len(gathered.take()))
                 if gathered.held >= _GATHERED:
-                    full, gathered, other = gathered.take(), other, gathered
-                    await self._hand_on(full)
+                    await self._hand_on(gathered)
+                    gathered, other = other, gathered
             if self._checksum is not None:
-                await self._hand_on(gathered.take())
+                await self._hand_on(gathered)
                 await self._written()
                 self._compare()
                 self._checksum = None  # they are what was meant
@@ -95,8 +95,11 @@ class Reception:
         """Return the CRC-32 of the upload's first ``offset`` bytes, if it is known."""
         return self._crc if offset == self._at else None
 
-    async def _hand_on(self, data: memoryview) -> None:
-        """Have bytes written, beside what comes; those before are by then, and what there is of them is synced."""
+    async def _hand_on(self, gathered: _Gathered) -> None:
+        """Have bytes written, beside what comes; those before are by then, and what there is of them is synced.
+
+        Whoever is cancelled meanwhile still has them.
+        """
         await self._written()
         if self._at - self._committed >= _COMMITTED and self._checksum is None:
             await self._kept()
@@ -104,8 +107,8 @@ class Reception:
         elif self._at - self._synced >= _SYNCED and (self._syncing is None or self._syncing.ended()):
             await self._kept()
             self._synced, self._syncing = self._at, self._workers.begin(self._sync)
-        self._came += len(data)
-        self._writing = self._workers.begin(self._write, data)
+        self._came += gathered.held
+        self._writing = self._workers.begin(self._write, gathered.take())
 
     async def _written(self) -> None:
         """Wait for the bytes that are being written."""
