@@ -278,8 +278,8 @@ class Revocations:
                 world.violated("revoke", f"{reply.status} {reply.body[:300]!r}")
                 return
             if client is not None:
-                taken = _to_its_end(client)
-                if taken >= minted["length"]:
+                taken, length = _to_its_end(client), minted.get("length")  # where the plan was ready in time
+                if length is not None and taken >= length:
                     world.violated("revoke", "a stream that ran came to its end")
                 world.ended("revoke: a running stream was cut" if life == world.life else "revoke: and a kill")
         except OSError:
