@@ -8,13 +8,13 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cli.commands import LIMIT, REPOSITORY, Answer, certificate
+from tests.e2e.listening import listening
 
 RECIPES = REPOSITORY / "deploy"
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -144,25 +144,5 @@ def front(name: str, upstream: str, port: int, place: Path) -> Iterator[Front]:
     with (place / f"{name}.said").open("wb") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=environment, cwd=place)
     it = Front(name, port, cert, place)
-    try:
-        deadline = time.monotonic() + LIMIT
-        while not _listens(port):
-            assert process.poll() is None, it.written().decode()
-            assert time.monotonic() < deadline, it.written().decode()
-            time.sleep(0.02)
+    with listening(process, port, lambda: it.written().decode()):
         yield it
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
-        return False
-    return True

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.e2e.listening import listening
 
 CONFIG = """
 daemon off;
@@ -49,25 +49,5 @@ def nginx(upstream: int, port: int, place: Path, *, patience: int = 60, largest:
     config.write_text(CONFIG.format(place=place, port=port, upstream=upstream, patience=patience, largest=largest))
     with errors.open("ab") as log:
         process = subprocess.Popen([program, "-p", place, "-c", config, "-e", errors], stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 30
-        while not _listens(port):
-            assert process.poll() is None, errors.read_text()
-            assert time.monotonic() < deadline, errors.read_text()
-            time.sleep(0.02)
+    with listening(process, port, errors.read_text):
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
-        return False
-    return True

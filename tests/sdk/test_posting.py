@@ -70,10 +70,12 @@ async def test_a_window_of_a_file_arrives_and_is_told_of(source: Source, start: 
             for _ in range(2):  # the second one on the same connection
                 assert await send(transport, f"{url}/take", FileBody(content, start, stop, told.append)) == 200
     assert came == [CONTENT[start:stop]] * 2
+    expected = 2 * -(-(stop - start) // 2**20)
     async with asyncio.timeout(30):
-        while len(told) < 2 * -(-(stop - start) // 2**20):  # noqa: ASYNC110 - the answer may be here before the last call
+        while len(told) < expected:  # noqa: ASYNC110 - the answer may be here before the last call
             await asyncio.sleep(0.01)
     assert told[-1] == stop
+    assert len(told) == expected
 
 
 async def test_over_tls_it_arrives_as_well(source: Source, tmp_path: Path) -> None:

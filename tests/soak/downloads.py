@@ -28,6 +28,8 @@ FORMATS = (
 STORED = FORMATS[:3]
 RETRIED = (429, 503)
 """What a server says that has no room now, or has to look something up first."""
+LARGE = 9_000_000
+"""Bytes of the largest file of the folder that stays as it is."""
 
 
 def unpacked(format: str, data: bytes) -> dict[str, bytes]:
@@ -65,7 +67,7 @@ class Still:
         for number in range(120):
             size = chance.choice([0, 10, 2_000, 30_000, 150_000])
             self._plant(f"few/{number % 5}/{number}.txt", size)
-        self._plant("large.bin", 9_000_000)
+        self._plant("large.bin", LARGE)
         self._plant("medium.bin", 1_300_000)
         for path in (self.path).rglob("*"):
             os.utime(path, (1_600_000_000, 1_600_000_000), follow_symlinks=False)

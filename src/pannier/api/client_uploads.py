@@ -85,7 +85,8 @@ async def body_of(context: Context) -> AsyncIterator[bytes]:
         UnreadableBody: It does not come as its headers say.
     """
     try:
-        async for piece in context.request.content.iter_any():  # all that waits: what a lost connection left is gone
+        # all that waits at once: what is not read yet when a connection breaks is lost with it
+        async for piece in context.request.content.iter_any():
             yield piece
     except web.RequestPayloadError:
         raise UnreadableBody("the body is not encoded as its headers say, or ends early") from None

@@ -14,7 +14,9 @@ let held = false;
 export function holdIcons() {
   const asked = new XMLHttpRequest(); // what reads a document where none may be made of text
   asked.responseType = "document";
-  asked.onload = () => asked.responseXML !== null && hold(asked.responseXML.documentElement);
+  asked.onload = () => {
+    if (asked.status === 200 && asked.responseXML !== null) hold(asked.responseXML.documentElement);
+  };
   asked.open("GET", ICONS);
   asked.send();
 }
