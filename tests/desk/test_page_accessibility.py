@@ -101,6 +101,7 @@ def test_no_screen_has_a_violation(trip: Place) -> None:
     expect(page.locator(".place-of-list")).to_contain_text("This folder is empty.")
     judge(page, "empty folder")
     trip.go(page)
+    row(page, "empty").wait_for()
     (trip.root / "empty").rmdir()
     row(page, "empty").locator("a.entry").click()
     expect(page.locator(".trouble")).to_contain_text("was moved or deleted")
