@@ -134,6 +134,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except web.HTTPException as error:
+        error.__traceback__ = None  # aiohttp keeps the error in the route that it found, which would keep all of this
         return respond(answer_http(error, request_id))
     except PannierError as error:
         if isinstance(error, VolumeFailed):

@@ -143,28 +143,9 @@ class StreamResponse:
         except ConnectionError:
             self._client_left(context, delivery, outlet, _lost(request))
         except BaseException as raised:
-            error = raised if tally is None else tally.why(raised)
-            # Whatever it was: what was sent must not look whole. The headers said how much would come,
-            # or that a last chunk would: without it, a body in chunks is incomplete (RFC 9112 section 8).
-            cause = _cause(error, request)
-            if isinstance(error, SessionEnded) and acknowledged is not None:
-                acknowledged.reset()
-            if request.transport is not None:
-                request.transport.abort()
-            if cause in _LEFT:
-                self._client_left(context, delivery, outlet, cause)
+            # Not kept in a variable here: with it all that this frame holds would wait for the garbage collector.
+            if self._break_off(context, delivery, outlet, acknowledged, sent, raised):
                 raise
-            delivery.aborted = True
-            metrics.ABORTS.labels(cause).inc()
-            if not isinstance(error, Exception):
-                raise
-            if tally is not None and not isinstance(error, SessionEnded):
-                tally.stop(_broken(error, tally.window.start + sent))
-            told = {"request": context.id, "sent": _sent(outlet), "length": self.length}
-            if isinstance(error, PannierError):
-                _log.warning("download broken off", **told, cause=str(error))
-            else:
-                _log.error("download broken off", **told, exc_info=error)
         finally:
             delivery.bytes = _sent(outlet)
             if tally is not None and not whole:
@@ -177,6 +158,41 @@ class StreamResponse:
                 if tally is not None and whole:  # also where the client, which has everything, leaves meanwhile
                     await tally.finish()
         return response
+
+    def _break_off(
+        self,
+        context: Context,
+        delivery: Delivery,
+        outlet: Outlet | None,
+        acknowledged: Acknowledged | None,
+        sent: int,
+        raised: BaseException,
+    ) -> bool:
+        """Have what was sent not look whole, and tell why; return whether the error is for the caller, too."""
+        request, tally = context.request, self.tally
+        error = raised if tally is None else tally.why(raised)
+        # Whatever it was: the headers said how much would come, or that a last chunk would: without it, a body in
+        # chunks is incomplete (RFC 9112 section 8).
+        if isinstance(error, SessionEnded) and acknowledged is not None:
+            acknowledged.reset()
+        if request.transport is not None:
+            request.transport.abort()
+        cause = _cause(error, request)
+        if cause in _LEFT:
+            self._client_left(context, delivery, outlet, cause)
+            return True
+        delivery.aborted = True
+        metrics.ABORTS.labels(cause).inc()
+        if not isinstance(error, Exception):
+            return True
+        if tally is not None and not isinstance(error, SessionEnded):
+            tally.stop(_broken(error, tally.window.start + sent))
+        told = {"request": context.id, "sent": _sent(outlet), "length": self.length}
+        if isinstance(error, PannierError):
+            _log.warning("download broken off", **told, cause=str(error))
+        else:
+            _log.error("download broken off", **told, exc_info=error)
+        return False
 
     def _client_left(self, context: Context, delivery: Delivery, outlet: Outlet | None, cause: str) -> None:
         """Tell of a client that left early; one that has been given all it was promised may leave at any time."""

@@ -167,6 +167,7 @@ class ArchiveReader:
                     gathering = _Started(workers.run(passage.gather, pace.enough))
         finally:
             await gathering.stop()
+            del gathering  # it has what was raised, which refers to this frame
 
     async def _run(self, passage: Passage, run: Run, *, spans: bool) -> AsyncGenerator[bytes | FileSpan, None]:
         """Give a run of bytes of a large file."""
@@ -191,7 +192,10 @@ class _Started:
         self._task = asyncio.create_task(call)
 
     async def result(self) -> Burst:
-        return await self._task
+        try:
+            return await self._task
+        finally:  # what is raised refers to this frame, and must not be referred to by it
+            del self
 
     async def stop(self) -> None:
         """End it, waiting for its thread."""

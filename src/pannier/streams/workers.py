@@ -65,15 +65,18 @@ class Workers:
 async def _joined(job: Future[T], *, takes_back: bool) -> T:
     future = asyncio.wrap_future(job)
     cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait({future})
-        except asyncio.CancelledError as error:
-            cancelled = error
-            if takes_back:
-                job.cancel()  # succeeds only while it waits for a thread
-    if cancelled is not None:
-        if not future.cancelled():
-            future.exception()  # seen, if there was one: the caller is leaving anyway
-        raise cancelled
-    return future.result()
+    try:
+        while not future.done():
+            try:
+                await asyncio.wait({future})
+            except asyncio.CancelledError as error:
+                cancelled = error
+                if takes_back:
+                    job.cancel()  # succeeds only while it waits for a thread
+        if cancelled is not None:
+            if not future.cancelled():
+                future.exception()  # seen, if there was one: the caller is leaving anyway
+            raise cancelled
+        return future.result()
+    finally:  # what is raised refers to this frame, and must not be referred to by it
+        del job, future, cancelled
