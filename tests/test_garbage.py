@@ -19,12 +19,12 @@ import aiohttp
 import pytest
 
 import pannier
-from tests.desk.desks import DeskServer, desk
+from tests.desk.desks import FOLDER, DeskServer, desk
 from tests.test_growth import FEW, MANAGER, Guest
 
 OURS = Path(pannier.__file__).parent
 LARGE = 6_000_000
-TIMES = 3
+TIMES, MANY = 3, 300
 
 
 async def cut(guest: Guest, **options: Any) -> None:
@@ -93,13 +93,46 @@ async def changed(guest: Guest) -> None:
             await response.read()
 
 
+async def changed_ahead(guest: Guest) -> None:
+    """A file that changes while its checksum is computed, before its turn."""
+    late = guest.it.root / "late"
+    with late.open("wb") as file:
+        file.truncate(400_000_000)
+    minted = await guest.mint("large", "late")
+    async with guest.person.session.get(f"{guest.it.base}/download-archive?token={minted['token']}") as response:
+        await response.content.readexactly(100)
+        late.write_bytes(b"other")
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()
+
+
+async def too_many(guest: Guest) -> None:
+    """A walk that ends at a limit, with all that it found."""
+    wanted = {"volume": "trip", "virtual_folder_id": str(FOLDER), "files": ["many"]}
+    url = guest.it.listening.manager_url + "/folder/file/archive-plan"
+    assert (await guest.person.ask("POST", url, json=wanted, headers=MANAGER, token=False)).status == 413
+
+
 async def refused(guest: Guest) -> None:
     for url in ("/download-archive?token=none", "/download?token=none", "/nowhere"):
         assert (await guest.person.ask("GET", guest.it.base + url, token=False)).status >= 400
 
 
 WAYS: list[Callable[[Guest], Awaitable[None]]] = [
-    *(cut_zip, cut_deflate, cut_gzip, cut_zstd, cut_single, cut_file, cut_upload, revoked, changed, refused)
+    *(
+        cut_zip,
+        cut_deflate,
+        cut_gzip,
+        cut_zstd,
+        cut_single,
+        cut_file,
+        cut_upload,
+        revoked,
+        changed,
+        changed_ahead,
+        too_many,
+        refused,
+    )
 ]
 
 
@@ -142,9 +175,11 @@ def found() -> Counter[str]:
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 async def test_a_stream_that_ends_leaves_no_garbage(tmp_path: Path, way: Callable[[Guest], Awaitable[None]]) -> None:
-    async with desk(tmp_path, remembered=FEW) as it:
+    async with desk(tmp_path, settings={"limits": {"max_entries": MANY - 1}}, remembered=FEW) as it:
         for number in range(10):
             it.write(f"small/{number}", b"x" * 100 * number)
+        for number in range(MANY):
+            it.write(f"many/{number}")
         it.write("large", bytes(LARGE))
         guest = Guest(it, await it.owner())
         await way(guest)  # what is made once

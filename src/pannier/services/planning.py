@@ -8,7 +8,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from pannier import metrics
 from pannier.archive.entries import Entries
@@ -24,7 +23,7 @@ from pannier.services.selecting import roots, rules
 from pannier.services.shaping import planned_unsettled, shape_of
 from pannier.services.walking import Walk
 from pannier.streams.helpers import NONE, Helpers
-from pannier.streams.workers import Workers
+from pannier.streams.workers import Workers, seen
 
 _BUSY_RETRY = 5
 _LARGE = 200_000
@@ -110,10 +109,7 @@ class Plans:
         """
         if (latest := self._fresh(order)) is not None:
             return latest
-        running = self._running.get(order) or self._start(order)
-        if watch is not None:
-            watch(running.progress)
-        return await self._wait(running, linger)
+        return await self._wait(self._running.get(order) or self._start(order), linger, watch)
 
     async def shape(self, order: Order, plan: Plan, format: Format) -> Shape:
         """Return the archive that a plan makes in a format; the walk is the same for all of them.
@@ -149,7 +145,8 @@ class Plans:
             remembered.checking = check = asyncio.create_task(self._check(order, remembered))
             self._checks.add(check)
             check.add_done_callback(self._checks.discard)
-            check.add_done_callback(_seen)
+            check.add_done_callback(seen)
+            del check
         return await asyncio.shield(remembered.checking)
 
     def forget(self, order: Order, plan: Plan) -> None:
@@ -187,12 +184,14 @@ class Plans:
             remembered.shapes[stored.name] = task
             self._shaping.add(task)
             task.add_done_callback(self._shaping.discard)
-            task.add_done_callback(_seen)
+            task.add_done_callback(seen)
         try:
             shape = await asyncio.shield(task)
         except Exception:
             remembered.shapes.pop(stored.name, None)
             raise
+        finally:
+            del task
         if self._remembered.get((order, plan.tag)) is not None:
             self._tags[order, shape.etag] = plan.tag
         return shape
@@ -202,7 +201,7 @@ class Plans:
     def _start(self, order: Order) -> _Running:
         running = _Running(order, Progress(), self._drop_stale(order))
         running.task = asyncio.create_task(self._walk(running))
-        running.task.add_done_callback(_seen)
+        running.task.add_done_callback(seen)
         self._running[order] = running
         return running
 
@@ -244,8 +243,10 @@ class Plans:
             running.disarm()
         return self._remember(running.order, plan, running.known)
 
-    async def _wait(self, running: _Running, linger: bool) -> Plan:
+    async def _wait(self, running: _Running, linger: bool, watch: Callable[[Progress], None] | None) -> Plan:
         assert running.task is not None
+        if watch is not None:
+            watch(running.progress)
         running.waiting += 1
         try:
             return await asyncio.shield(running.task)
@@ -257,6 +258,7 @@ class Plans:
             if self._running.get(running.order) is running:
                 running.disarm()
                 running.timer = loop.call_at(max(running.linger_until, loop.time()), self._cancel_unwanted, running)
+            del running  # it has what is raised, which refers to this frame
 
     def _cancel_unwanted(self, running: _Running) -> None:
         loop = asyncio.get_running_loop()
@@ -377,9 +379,3 @@ class Plans:
 def _weight(plan: Plan) -> int:
     """How much a plan holds, in entries and what is like them."""
     return len(plan.entries) + len(plan.offences) + len(plan.omitted)
-
-
-def _seen(task: asyncio.Task[Any]) -> None:
-    """Take note of a failure even where nobody waited for it."""
-    if not task.cancelled():
-        task.exception()

@@ -21,7 +21,7 @@ from pannier.dto.quotas import CreateScopeRequest, QuotaReply, ScopeRequest, Upd
 from pannier.errors import Busy, OperationUnsupported, QuotaExceeded, QuotaScopeExists, QuotaScopeMissing, VolumeFailed
 from pannier.services.places import Places
 from pannier.streams.hashing import Place
-from pannier.streams.workers import Workers
+from pannier.streams.workers import Workers, seen
 from pannier.volumes.hosts import ScopedVolume
 
 _AT_ONCE = 2
@@ -206,7 +206,7 @@ class Quotas:
     def _begin(self, volume: ScopedVolume, scope: QuotaScope, account: _Account) -> asyncio.Task[None]:
         if account.counting is None:
             account.counting = asyncio.create_task(self._run(volume, scope, account))
-            account.counting.add_done_callback(_seen)
+            account.counting.add_done_callback(seen)
         return account.counting
 
     async def _run(self, volume: ScopedVolume, scope: QuotaScope, account: _Account) -> None:
@@ -258,9 +258,3 @@ def _limit(volume: ScopedVolume, scope: QuotaScope, limit: int | None) -> None:
         except QuotaScopeExists:  # somebody else was quicker
             if limit is not None:
                 volume.set_scope_limit(scope, limit or None)
-
-
-def _seen(task: asyncio.Task[None]) -> None:
-    """Take note of a failure that nobody waits for: the next one who asks counts again."""
-    if not task.cancelled():
-        task.exception()

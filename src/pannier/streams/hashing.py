@@ -20,7 +20,7 @@ from pannier.crc import crc32
 from pannier.dto.ids import FolderId
 from pannier.errors import SourceChanged
 from pannier.state.base import ChecksumStore
-from pannier.streams.workers import Workers
+from pannier.streams.workers import Workers, seen
 from pannier.volumes.base import Folder, Volume
 
 SMALL = 128 * 1024
@@ -140,7 +140,7 @@ class Hashing:
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = _Job(asyncio.create_task(self._compute(place, entry, key)))
-            job.task.add_done_callback(_seen)
+            job.task.add_done_callback(seen)
         job.waiting += 1
         try:
             crc = await asyncio.shield(job.task)
@@ -148,6 +148,7 @@ class Hashing:
             job.waiting -= 1
             if not job.waiting and not job.task.done():
                 asyncio.get_running_loop().call_later(_GRACE, self._end_unwanted, key, job)
+            del job  # it has what is raised, which refers to this frame
         self.learn(place, shape, number, crc)
         return crc
 
@@ -233,12 +234,6 @@ class _Job:
 
     task: asyncio.Task[int]
     waiting: int = 0
-
-
-def _seen(task: asyncio.Task[int]) -> None:
-    """Take note of a failure even where nobody waits any more: who needs the file next meets it again."""
-    if not task.cancelled():
-        task.exception()
 
 
 def hash_burst(place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:

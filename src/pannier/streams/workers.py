@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def seen(task: asyncio.Task[Any]) -> None:
+    """Take note of the failure of a task for which nobody may wait: for ``add_done_callback``, before all others.
+
+    The error stays with the task, and would keep what its frames worked with, such as half a walk: they give it back.
+    """
+    if not task.cancelled() and (error := task.exception()) is not None:
+        traceback.clear_frames(error.__traceback__)
 
 
 class Begun(Generic[T]):
