@@ -14,6 +14,8 @@ from tests.fuzz.targets import TARGETS
 RUNS = {"toml": 150, "jwt": 1_500, "path": 5_000, "conditions": 3_000, "range": 2_000, "globs": 6_000, "names": 6_000}
 """Inputs of targets that are slower than others."""
 USUAL = 10_000
+USUALLY = ("range", "tus")
+"""Targets that every run of the tests tries: CI gives some seconds to each of them by `make fuzz`."""
 
 pytestmark = pytest.mark.skipif(
     sys.version_info >= (3, 14) or sys.platform != "linux", reason="atheris has no wheels there (pyproject.toml)"
@@ -37,7 +39,9 @@ def test_what_is_in_the_corpus_breaks_nothing(name: str) -> None:
         TARGETS[name](file.read_bytes())
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(
+    "name", [name if name in USUALLY else pytest.param(name, marks=pytest.mark.slow) for name in TARGETS]
+)
 def test_no_input_breaks_a_parser(name: str, tmp_path: Path) -> None:
     done = run(name, tmp_path, RUNS.get(name, USUAL))
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
