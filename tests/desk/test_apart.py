@@ -83,10 +83,10 @@ def test_links_lead_to_the_desk(trip: Place) -> None:
         assert zipfile.ZipFile(BytesIO(found.read())).namelist() == ["photos/a.jpg"]
 
 
-@pytest.mark.parametrize("host", ["[abc", "[g]", "a b", "x;script-src *", "a:b:c", ""])
-def test_a_host_that_none_is_called_by_is_not_taken_over(trip: Place, host: str) -> None:
-    with socket.create_connection(("127.0.0.1", int(trip.base.rpartition(":")[2]))) as peer:
-        peer.sendall(f"GET /enter HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-        head = b"".join(iter(lambda: peer.recv(65_536), b"")).partition(b"\r\n\r\n")[0].decode()
-    assert head.startswith("HTTP/1.1 200 "), head
-    assert f"connect-src 'self' http://127.0.0.1:{trip.port}; " in head
+def test_a_host_that_none_is_called_by_is_not_taken_over(trip: Place) -> None:
+    for host in ("[abc", "[g]", "a b", "x;script-src *", "a:b:c", ""):
+        with socket.create_connection(("127.0.0.1", int(trip.base.rpartition(":")[2]))) as peer:
+            peer.sendall(f"GET /enter HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            head = b"".join(iter(lambda: peer.recv(65_536), b"")).partition(b"\r\n\r\n")[0].decode()
+        assert head.startswith("HTTP/1.1 200 "), (host, head)
+        assert f"connect-src 'self' http://127.0.0.1:{trip.port}; " in head, host

@@ -333,11 +333,12 @@ class SocketOutlet:
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
-        loop.add_writer(self._socket, _wake, waiter)
+        number = self._socket.fileno()  # of a socket, asyncio looks up both addresses, for an error that it drops
+        loop.add_writer(number, _wake, waiter)
         try:
             await waiter
         finally:
-            loop.remove_writer(self._socket)
+            loop.remove_writer(number)
 
 
 _CONNECTION_LOST = (
