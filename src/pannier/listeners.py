@@ -51,16 +51,21 @@ def raise_descriptor_limit() -> None:
             _log.warning("the limit of open files stays as it is", limit=soft, reason=str(error))
 
 
-def tell_of_exhaustion(loop: asyncio.AbstractEventLoop) -> None:
+def tell_of_connections(loop: asyncio.AbstractEventLoop) -> None:
     """Have a loop tell in one line, once a second at most, that it cannot accept connections now; they wait.
 
     asyncio tries again after a second, and tells each of up to as many tries as there is room for in the backlog.
+
+    Nothing is told where asyncio tells a connection a second time that it is lost: it does when one is aborted just
+    after it was closed and its last bytes have left, and then finds that it has no protocol any more.
     """
     told = float("-inf")
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         nonlocal told
         error = context.get("exception")
+        if isinstance(error, AttributeError) and "_call_connection_lost" in context.get("message", ""):
+            return
         if not (isinstance(error, OSError) and error.errno in _EXHAUSTED and "socket" in context):
             loop.default_exception_handler(context)
         elif loop.time() >= told + 1:

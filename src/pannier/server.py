@@ -43,7 +43,7 @@ from pannier.desk.application import Services as DeskServices
 from pannier.desk.application import front_desk
 from pannier.desk.door import Apart, House, cookie_name
 from pannier.desk.linking import ManagerLinks, Reached
-from pannier.listeners import Listening, listen, raise_descriptor_limit, tell_of_exhaustion
+from pannier.listeners import Listening, listen, raise_descriptor_limit, tell_of_connections
 from pannier.memory import keep_out_of_collections, share_heap, tidy
 from pannier.parts import (
     DeskSettings,
@@ -391,7 +391,7 @@ async def _serve(
     on_drain: Callable[[int], None],
 ) -> int:
     loop = asyncio.get_running_loop()
-    tell_of_exhaustion(loop)
+    tell_of_connections(loop)
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)

@@ -41,6 +41,7 @@ NO_TOKEN = {
 MANY = 12
 """Ways; where there are fewer for a kind of value, all of its attacks are tried by each."""
 SHARE = 6
+"""Of the attacks that are not the plainest, one way in so many tries each."""
 ACROSS = ("manager POST /folder/clone", "dst_volume")
 """Where the wire says 500: a clone to another volume."""
 
