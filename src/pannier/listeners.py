@@ -56,8 +56,9 @@ def tell_of_connections(loop: asyncio.AbstractEventLoop) -> None:
 
     asyncio tries again after a second, and tells each of up to as many tries as there is room for in the backlog.
 
-    Nothing is told where asyncio tells a connection a second time that it is lost: it does when one is aborted just
-    after it was closed and its last bytes have left, and then finds that it has no protocol any more.
+    Nothing is told where asyncio loses a connection twice: its transport has sent what it held and lets its protocol
+    go on, as that of TLS does, which finds that the peer has reset the connection; that is to be told in the next turn,
+    the transport sees itself closed and tells it at once, and in the next turn has nobody to tell any more.
     """
     told = float("-inf")
 
