@@ -40,8 +40,6 @@ NO_TOKEN = {
 }
 MANY = 12
 """Ways; where there are fewer for a kind of value, all of its attacks are tried by each."""
-SHARE = 6
-"""Of the attacks that are not the plainest, one way in so many tries each."""
 ACROSS = ("manager POST /folder/clone", "dst_volume")
 """Where the wire says 500: a clone to another volume."""
 
@@ -181,7 +179,7 @@ async def leads_nowhere(stage: Stage, way: Way, whole: bool) -> None:
 
 
 def chosen(stage: Stage, way: Way) -> list[str]:
-    """The plainest attacks, and of the others every sixth: each of them by every sixth way for such values.
+    """The plainest attacks, and of the others every third: each of them by every third way for such values.
 
     There is one resolver for all ways; one that went past it would be found by the plainest. Few of them for ``HEAD``,
     which the handler of ``GET`` or ``PATCH`` answers too.
@@ -192,7 +190,7 @@ def chosen(stage: Stage, way: Way) -> list[str]:
     plainest, peers = set(stage.plainest()), [each for each in WAYS if each.attacks is way.attacks]
     if len(peers) < MANY:
         return attacks
-    return [text for at, text in enumerate(attacks) if at % SHARE == peers.index(way) % SHARE or text in plainest]
+    return [text for at, text in enumerate(attacks) if at % 3 == peers.index(way) % 3 or text in plainest]
 
 
 def check(way: Way, text: str, answer: Answer) -> None:

@@ -135,10 +135,7 @@ def test_files_of_the_largest_size_of_fat32_hide_nothing(reader: Reader, folder:
             assert reader.digest(archive, entry.name.decode()) == _digest(layout, number)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(65_534, marks=pytest.mark.slow), 65_535, pytest.param(65_536, marks=pytest.mark.slow)],
-)
+@pytest.fixture(scope="module", params=[65_534, 65_535, 65_536])
 def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ZipLayout, Path]]:
     folder = tmp_path_factory.mktemp("crowd")
     count: int = request.param

@@ -83,7 +83,7 @@ def entries(directory: Path) -> int:
     return sum(len(files) + len(below) for _, below, files in os.walk(directory))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_clone_that_is_cut_off_is_made_whole_by_the_next_server(tmp_path: Path, volume: Path, number: int) -> None:
     source, target = volume / FOLDER_PATH, volume / CLONE_PATH
     expected = content(source)
@@ -110,7 +110,7 @@ def test_a_clone_that_is_cut_off_is_made_whole_by_the_next_server(tmp_path: Path
         again.end()
 
 
-@pytest.mark.parametrize("route", ["/folder/delete", pytest.param("/folder/file/delete-async", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("route", ["/folder/delete", "/folder/file/delete-async"])
 def test_a_deletion_that_is_cut_off_is_ended_by_the_next_server(tmp_path: Path, volume: Path, route: str) -> None:
     folder = volume / FOLDER_PATH
     files = route != "/folder/delete"
