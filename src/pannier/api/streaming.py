@@ -171,10 +171,10 @@ class StreamResponse:
         """Have what was sent not look whole, and tell why; return whether the error is for the caller, too."""
         request, tally = context.request, self.tally
         error = raised if tally is None else tally.why(raised)
-        # Whatever it was: the headers said how much would come, or that a last chunk would: without it, a body in
-        # chunks is incomplete (RFC 9112 section 8).
         if isinstance(error, SessionEnded) and acknowledged is not None:
             acknowledged.reset()
+        # Whatever it was: the headers said how much would come, or that a last chunk would: without it, a body in
+        # chunks is incomplete (RFC 9112 section 8).
         if request.transport is not None:
             request.transport.abort()
         cause = _cause(error, request)

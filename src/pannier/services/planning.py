@@ -146,7 +146,7 @@ class Plans:
             self._checks.add(check)
             check.add_done_callback(self._checks.discard)
             check.add_done_callback(seen)
-            del check
+            del check  # as in ``_wait``
         return await asyncio.shield(remembered.checking)
 
     def forget(self, order: Order, plan: Plan) -> None:
@@ -191,7 +191,7 @@ class Plans:
             remembered.shapes.pop(stored.name, None)
             raise
         finally:
-            del task
+            del task  # it has what is raised, which refers to this frame
         if self._remembered.get((order, plan.tag)) is not None:
             self._tags[order, shape.etag] = plan.tag
         return shape

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def seen(task: asyncio.Task[Any]) -> None:
-    """Take note of the failure of a task for which nobody may wait: for ``add_done_callback``, before all others.
+    """Take note of the failure of a task for which nobody may wait: for ``add_done_callback``, before those who wait.
 
     The error stays with the task, and would keep what its frames worked with, such as half a walk: they give it back.
     """
