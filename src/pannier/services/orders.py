@@ -44,3 +44,11 @@ class Order:
     place: Place
     selection: Selection
     base: bytes = b""
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Plans are looked up by it many times a request, and a selection may name thousands of files."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.place, self.selection, self.base)))
+
+    def __hash__(self) -> int:
+        return self._hash

@@ -89,6 +89,8 @@ class Plans:
         self._slots = asyncio.Semaphore(settings.concurrent)
         self._running: dict[Order, _Running] = {}
         self._remembered: OrderedDict[tuple[Order, str], _Remembered] = OrderedDict()
+        self._held = 0
+        """The weight of all remembered plans."""
         self._latest: dict[Order, str] = {}
         self._tags: dict[tuple[Order, str], str] = {}
         """The tags of plans by the ETags of their archives in other formats."""
@@ -151,10 +153,7 @@ class Plans:
 
     def forget(self, order: Order, plan: Plan) -> None:
         """Drop a plan that a source no longer agrees with."""
-        if (forgotten := self._remembered.pop((order, plan.tag), None)) is not None:
-            self._drop_tags(order, forgotten)
-        if self._latest.get(order) == plan.tag:
-            del self._latest[order]
+        self._drop(order, plan.tag)
 
     @property
     def walks(self) -> int:
@@ -345,30 +344,31 @@ class Plans:
         shapes = known.shapes if known is not None else {}
         self._remembered[order, plan.tag] = _Remembered(plan, walked=now, checked=now, used=now, shapes=shapes)
         self._remembered.move_to_end((order, plan.tag))
+        self._held += _weight(plan) - (0 if known is None else _weight(known.plan))
         self._evict(now)
         return plan
 
     def _evict(self, now: float) -> None:
         settings = self._settings
-        held = sum(_weight(kept.plan) for kept in self._remembered.values())
         while len(self._remembered) > 1:
-            key, oldest = next(iter(self._remembered.items()))
+            (order, tag), oldest = next(iter(self._remembered.items()))
             if (
-                held <= settings.remembered_entries
+                self._held <= settings.remembered_entries
                 and len(self._remembered) <= settings.remembered_plans
                 and now - oldest.used <= settings.remembered_seconds
             ):
                 break
-            held -= _weight(oldest.plan)
-            del self._remembered[key]
-            self._drop_tags(key[0], oldest)
-            if self._latest.get(key[0]) == key[1]:
-                del self._latest[key[0]]
+            self._drop(order, tag)
 
-    def _drop_tags(self, order: Order, dropped: _Remembered) -> None:
-        for task in dropped.shapes.values():
-            if task.done() and not task.cancelled() and task.exception() is None:
-                self._tags.pop((order, task.result().etag), None)
+    def _drop(self, order: Order, tag: str) -> None:
+        dropped = self._remembered.pop((order, tag), None)
+        if dropped is not None:
+            self._held -= _weight(dropped.plan)
+            for task in dropped.shapes.values():
+                if task.done() and not task.cancelled() and task.exception() is None:
+                    self._tags.pop((order, task.result().etag), None)
+        if self._latest.get(order) == tag:
+            del self._latest[order]
 
     def _use(self, order: Order, remembered: _Remembered) -> Plan:
         remembered.used = time.monotonic()
