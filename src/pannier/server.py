@@ -89,6 +89,7 @@ from pannier.streams.archive import Engine
 from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Hashing
 from pannier.streams.helpers import Helpers, sensible_number
+from pannier.streams.pump import Pump
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Volume
 
@@ -177,6 +178,9 @@ class Server:
         editing, errand_threads = Workers("edit", EDIT_THREADS), Workers("task", AT_ONCE)
         for workers in (streaming, hash_threads, walking, packing, editing, errand_threads):
             push(workers.close)
+        pump = Pump(streaming) if Pump.available else None
+        if pump is not None:
+            push(asyncio.to_thread, pump.close)
         ahead = AheadSettings(lead=settings.archive.hash_ahead, linger=settings.archive.background_hash_linger)
         hashing = Hashing(hash_threads, checksums)
         push(hashing.close)
@@ -243,7 +247,7 @@ class Server:
         face = ClientFace(client.path_prefix, client.trusted_proxies, client.cors_origins)
         limits = settings.limits
         client_streams = Streaming(
-            streaming, Admission(limits.max_streams, limits.max_streams_per_token), limits.stream_rate
+            streaming, pump, Admission(limits.max_streams, limits.max_streams_per_token), limits.stream_rate
         )
         kept_links, sign_ins = SqliteLinks(state.ask), SqliteSignIns(state.ask)
         password_threads = Workers("password", PASSWORD_THREADS)

@@ -37,6 +37,7 @@ from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import Engine
 from pannier.streams.encoding import Encoding
 from pannier.streams.hashing import Hashing
+from pannier.streams.pump import Pump
 from pannier.streams.workers import Workers
 from pannier.tokens import PydanticJWT
 from pannier.volumes.base import Folder, Source
@@ -427,7 +428,8 @@ async def raced(it: Live, winner: str) -> AsyncIterator[tuple[str, Racing]]:
         session_expire=60,
     )
     minted = await archives.mint(ArchiveTokenRequest.model_validate(it.order()))
-    streaming = Streaming(workers, Admission(100, 100))
+    pump = Pump(workers)
+    streaming = Streaming(workers, pump, Admission(100, 100))
     runner = Runner(
         client_application([ClientArchives(archives, links, streaming)], Drain(), ClientFace()), access_log=None
     )
@@ -442,6 +444,7 @@ async def raced(it: Live, winner: str) -> AsyncIterator[tuple[str, Racing]]:
         await plans.close()
         await background.close()
         await hashing.close()
+        pump.close()
         await workers.close()
 
 

@@ -20,6 +20,7 @@ from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TransportOutl
 from pannier.errors import SourceUnreadable
 from pannier.streams.base import FileSpan
 from pannier.streams.pacing import Pace
+from pannier.streams.pump import Pump
 from pannier.streams.workers import Workers
 
 CHANCE = random.Random(11)
@@ -53,6 +54,7 @@ def file(tmp_path: Path) -> Path:
 async def serving(send: Send, *, socket_outlet: bool = True) -> AsyncIterator[int]:
     """Answer every request with what ``send`` sends; give the port."""
     workers = Workers("test", 4)
+    pump = Pump(workers)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -60,7 +62,7 @@ async def serving(send: Send, *, socket_outlet: bool = True) -> AsyncIterator[in
         await response.prepare(request)
         outlet: Outlet | None = TransportOutlet(response, workers, request.transport)
         if socket_outlet:
-            outlet = await SocketOutlet.take(request, workers)
+            outlet = await SocketOutlet.take(request, pump)
         assert outlet is not None
         try:
             await send(outlet)
@@ -77,6 +79,7 @@ async def serving(send: Send, *, socket_outlet: bool = True) -> AsyncIterator[in
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+        pump.close()
         await workers.close()
 
 
@@ -233,6 +236,7 @@ async def test_a_file_that_cannot_be_read_is_no_failure_of_the_client(tmp_path: 
 
 async def test_without_a_free_descriptor_a_response_goes_through_the_transport() -> None:
     workers = Workers("test", 1)
+    pump = Pump(workers)
     taken: list[SocketOutlet | None] = []
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -242,7 +246,7 @@ async def test_without_a_free_descriptor_a_response_goes_through_the_transport()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # what is open stays so
         try:
-            taken.append(await SocketOutlet.take(request, workers))
+            taken.append(await SocketOutlet.take(request, pump))
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         await TransportOutlet(response, workers, request.transport).write(DATA)
@@ -256,6 +260,7 @@ async def test_without_a_free_descriptor_a_response_goes_through_the_transport()
         (body,) = await asyncio.to_thread(fetch, runner.addresses[0][1])
     finally:
         await runner.cleanup()
+        pump.close()
         await workers.close()
     assert taken == [None]
     assert body == DATA

@@ -1,8 +1,8 @@
 """The ways out: how bytes of a response reach the client's socket.
 
 ``SocketOutlet`` is the fast one: threads read, hash and send one buffer straight to the non-blocking socket, beside the
-transport that owns the connection, and the event loop only waits until the socket takes more. ``TransportOutlet`` goes
-through aiohttp and works everywhere: TLS, other transports, other platforms.
+transport that owns the connection, and the event loop hears of it when a piece or a file is through.
+``TransportOutlet`` goes through aiohttp and works everywhere: TLS, other transports, other platforms.
 
 A thread serves a burst, not a download: it sends while the socket takes bytes, for a bounded time, and a slow client
 holds none while it waits. What the socket did not take of a file is read again later, so that no stream owns a buffer
@@ -18,9 +18,11 @@ import os
 import select
 import socket
 import struct
+import sys
 import termios
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -29,6 +31,7 @@ from aiohttp import web
 from pannier.services.tallies import Tally
 from pannier.streams.base import FileSpan
 from pannier.streams.pacing import Pace
+from pannier.streams.pump import Pump
 from pannier.streams.workers import Workers
 
 _PIECE = 256 * 1024
@@ -40,9 +43,12 @@ _SMALL = 32 * 1024
 _BURST = 0.05
 """Seconds that a thread goes on for one client that takes all it is given."""
 _PATIENCE_MS = 2
-"""Milliseconds that a thread waits for a full socket before it hands the waiting to the event loop."""
+"""Milliseconds that a thread waits for a full socket before it hands the waiting to the pump."""
 _LEAST_PACED = 16 * 1024
 """Bytes that leave at once even at the lowest rate."""
+_UNSENT = 1024 * 1024
+"""Bytes that may wait in the kernel without being on their way: what a slow client will not take for long is neither
+read from the disk for it nor kept in memory, where the queue of a socket grows to 4 MiB (tcp(7), TCP_NOTSENT_LOWAT)."""
 _ROOM = 4 * 1024 * 1024
 """Bytes of a file after which it is seen whether a single download may go on."""
 _COPIED_TAIL = 16 * 1024 * 1024
@@ -178,14 +184,14 @@ class TalliedOutlet:
 class SocketOutlet:
     """Straight to the socket, from threads."""
 
-    def __init__(self, transport: asyncio.Transport, copy: socket.socket, workers: Workers) -> None:
-        self._transport, self._socket, self._workers = transport, copy, workers
+    def __init__(self, transport: asyncio.Transport, copy: socket.socket, pump: Pump) -> None:
+        self._transport, self._socket, self._pump = transport, copy, pump
         self.sent = 0
         self._poll = select.poll()
         self._poll.register(copy, select.POLLOUT)
 
     @classmethod
-    async def take(cls, request: web.BaseRequest, workers: Workers) -> SocketOutlet | None:
+    async def take(cls, request: web.BaseRequest, pump: Pump) -> SocketOutlet | None:
         """Take over a connection once everything written to its transport has left it; None where that cannot be.
 
         asyncio refuses to watch a transport's own descriptor, so it is duplicated: both stand for one connection, and
@@ -207,14 +213,20 @@ class SocketOutlet:
             transport.set_write_buffer_limits()
             return None
         copy.setblocking(False)
-        return cls(transport, copy, workers)
+        if sys.platform == "linux":
+            copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+        return cls(transport, copy, pump)
 
     async def write(self, data: bytes) -> None:
         at = self._send_at_once(data) if len(data) <= _SMALL else 0
-        while at < len(data):
-            at = await self._workers.run(self._send, data, at)
-            if at < len(data):
-                await self._writable()
+
+        def send() -> bool:
+            nonlocal at
+            at += self._offer(memoryview(data)[at:], time.monotonic() + _BURST)
+            return at == len(data)
+
+        if at < len(data):
+            await self._whenever_writable(send)
 
     async def copy(self, span: FileSpan) -> int:
         offset, stop = span.offset, span.offset + span.length
@@ -223,12 +235,14 @@ class SocketOutlet:
             offset = await self._zero_copy(span, stop - _COPIED_TAIL)
             zero_copied = True
         copied_from = offset
-        while offset < stop:
-            offset, ended = await self._workers.run(self._copy, span, offset, stop)
-            if ended:
-                break
-            if offset < stop:
-                await self._writable()
+
+        def copy() -> bool:
+            nonlocal offset
+            offset, ended = self._copy(span, offset, stop)
+            return ended or offset == stop
+
+        if offset < stop:
+            await self._whenever_writable(copy)
         if zero_copied:
             await self._acknowledged(offset - copied_from)
         return offset - span.offset
@@ -239,10 +253,6 @@ class SocketOutlet:
             self._transport.set_write_buffer_limits()
 
     # -- in a thread
-
-    def _send(self, data: bytes, at: int) -> int:
-        """Send from ``at`` on while the socket takes it; return where it stopped."""
-        return at + self._offer(memoryview(data)[at:], time.monotonic() + _BURST)
 
     def _copy(self, span: FileSpan, offset: int, stop: int) -> tuple[int, bool]:
         """Read, send and feed one buffer after the other; return where it stopped, and whether the file ended."""
@@ -278,13 +288,16 @@ class SocketOutlet:
 
     async def _zero_copy(self, span: FileSpan, stop: int) -> int:
         """Let the kernel send the file's pages themselves, up to ``stop``; return where it stopped."""
-        offset, ended = span.offset, False
-        while offset < stop and not ended:
+        offset = span.offset
+
+        def send() -> bool:
+            nonlocal offset
             before = offset
-            offset, ended = await self._workers.run(self._send_pages, span, offset, stop)
+            offset, ended = self._send_pages(span, offset, stop)
             span.passed(offset - before)
-            if offset < stop and not ended:
-                await self._writable()
+            return ended or offset == stop
+
+        await self._whenever_writable(send)
         return offset
 
     def _send_pages(self, span: FileSpan, offset: int, stop: int) -> tuple[int, bool]:
@@ -330,15 +343,8 @@ class SocketOutlet:
         self.sent += taken
         return taken
 
-    async def _writable(self) -> None:
-        loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
-        number = self._socket.fileno()  # of a socket, asyncio looks up both addresses, for an error that it drops
-        loop.add_writer(number, _wake, waiter)
-        try:
-            await waiter
-        finally:
-            loop.remove_writer(number)
+    async def _whenever_writable(self, step: Callable[[], bool]) -> None:
+        await self._pump.run(self._socket.fileno(), step)
 
 
 _CONNECTION_LOST = (
@@ -351,11 +357,6 @@ _QUEUED = struct.Struct("i")
 
 def _left() -> ConnectionResetError:
     return ConnectionResetError(errno.ECONNRESET, "the client left")
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def held_back(transport: asyncio.WriteTransport) -> int:

@@ -21,6 +21,7 @@ from pannier.services.tallies import Tally
 from pannier.state.sessions import Broken
 from pannier.streams.base import FileSpan, StreamReader
 from pannier.streams.pacing import Pace
+from pannier.streams.pump import Pump
 from pannier.streams.workers import Workers
 from pannier.window import Window
 
@@ -33,11 +34,13 @@ class Streaming:
 
     Attributes:
         workers: Threads that read, hash and send.
+        pump: Has them go on whenever a client takes more; None: the event loop does that, by its own transports.
         admission: How many may run.
         rate: Most bytes per second of one stream; 0: no limit.
     """
 
     workers: Workers
+    pump: Pump | None
     admission: Admission
     rate: int = 0
 
@@ -61,7 +64,7 @@ class Streaming:
 
     async def outlet(self, request: web.BaseRequest, response: web.StreamResponse, tally: Tally | None) -> Outlet:
         """Return the fastest way out that there is; the headers have been written. Chunks are framed by aiohttp."""
-        taken = None if response.chunked else await SocketOutlet.take(request, self.workers)
+        taken = None if response.chunked or self.pump is None else await SocketOutlet.take(request, self.pump)
         outlet: Outlet = taken or TransportOutlet(response, self.workers, request.transport)
         if tally is not None:
             outlet = TalliedOutlet(outlet, tally)

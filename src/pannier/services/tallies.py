@@ -26,7 +26,8 @@ UNWRITTEN = 32 * 1024 * 1024
 the process makes it forget, beside what is on its way just then."""
 _STALLED = 60.0
 """Seconds after which the last bytes of a stream are given up if not one more of them was acknowledged."""
-_POLL, _LONGEST_POLL = 0.001, 0.1
+_POLL, _LONGEST_POLL, _LONGEST_WAITED_FOR = 0.001, 1.0, 0.1
+"""Seconds between two looks at what was acknowledged: the first, the longest, and the longest where somebody waits."""
 
 
 class Acknowledgements(Protocol):
@@ -288,10 +289,15 @@ class Tally:
         acknowledgements = self._acknowledgements
         if acknowledgements is None:
             return
-        least, wait, since = acknowledgements.pending(), _POLL, time.monotonic()
-        while least and not acknowledgements.lost and time.monotonic() < since + _STALLED:
+        longest = _LONGEST_WAITED_FOR if self.single else _LONGEST_POLL
+        began = since = time.monotonic()
+        first = least = acknowledgements.pending()
+        wait = _POLL
+        while least and not acknowledgements.lost and (now := time.monotonic()) < since + _STALLED:
+            # Half of the time that the rest takes at this pace: of hundreds of slow clients, each is asked a few times.
+            half = least * (now - began) / (first - least) / 2 if first > least else longest
+            wait = max(_POLL, min(2 * wait, half, longest))
             await asyncio.sleep(wait)
-            wait = min(2 * wait, _LONGEST_POLL)
             if (pending := acknowledgements.pending()) < least:
                 least, since = pending, time.monotonic()
 

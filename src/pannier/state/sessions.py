@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pannier.accounts import Account
 from pannier.coverage import Coverage
@@ -325,15 +325,14 @@ def _change(connection: sqlite3.Connection, change: Change, now: float) -> tuple
     if completed is None and (account.complete or change.whole):
         completed = now
     spends = found.limited and found.spent is None and account.spent(found.times)
+    changed = replace(found, account=account, completed=completed, spent=now if spends else found.spent, broken=broken)
     connection.execute(
         "UPDATE sessions SET etag = ?, length = ?, ranges = ?, total = ?, again = ?, whole = ?, earlier = ?, "
         "completed = ?, spent = ?, failed = ?, cause = ?, detail = ?, entry = ?, place = ? WHERE number = ?",
         (account.archive, account.length, str(account.coverage), account.total)
         + ("/".join(map(str, account.again)), account.whole, account.earlier, completed)
-        + (now if spends else found.spent,)
+        + (changed.spent,)
         + ((broken.at, broken.cause, broken.detail, broken.entry, broken.offset) if broken else (None,) * 5)
         + (found.number,),
     )
-    changed = _find(connection, change.key)
-    assert changed is not None, "a row that was there"
     return changed, spends

@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -34,7 +35,7 @@ class Begun(Generic[T]):
 
     async def end(self) -> T:
         """Return what it returned, or raise what it raised, once it has ended; a cancelled caller waits, too."""
-        return await _joined(self._job, takes_back=False)
+        return await joined(self._job, takes_back=False)
 
 
 class Workers:
@@ -53,17 +54,18 @@ class Workers:
         ``CancelledError``: descriptors and buffers that the call uses can be closed right after. Calls are therefore
         kept short (a burst, not a download).
         """
-        return await _joined(self._submit(call, *args, **kwargs), takes_back=True)
+        return await joined(self.submit(call, *args, **kwargs), takes_back=True)
 
     async def surely(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call in a thread whether or not the caller is cancelled meanwhile: for giving things back."""
-        return await _joined(self._submit(call, *args, **kwargs), takes_back=False)
+        return await joined(self.submit(call, *args, **kwargs), takes_back=False)
 
     def begin(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Begun[T]:
         """Call in a thread, and do not wait for it."""
-        return Begun(self._submit(call, *args, **kwargs))
+        return Begun(self.submit(call, *args, **kwargs))
 
-    def _submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call in a thread, for those who see for themselves when it has ended."""
         context = copy_context()
         return self._pool.submit(lambda: context.run(call, *args, **kwargs))
 
@@ -72,21 +74,48 @@ class Workers:
         await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
 
 
-async def _joined(job: Future[T], *, takes_back: bool) -> T:
-    future = asyncio.wrap_future(job)
+async def joined(job: Future[T], *, takes_back: bool) -> T:
+    """Wait until a call in a thread has ended, also when cancelled; ``takes_back``: then it is cancelled, too."""
+    ended = _Ended(asyncio.get_running_loop())
+    job.add_done_callback(ended.tell)
     cancelled: asyncio.CancelledError | None = None
     try:
-        while not future.done():
+        while not job.done():
             try:
-                await asyncio.wait({future})
+                await ended.wait()
             except asyncio.CancelledError as error:
                 cancelled = error
                 if takes_back:
                     job.cancel()  # succeeds only while it waits for a thread
         if cancelled is not None:
-            if not future.cancelled():
-                future.exception()  # seen, if there was one: the caller is leaving anyway
             raise cancelled
-        return future.result()
+        if job.cancelled():
+            raise asyncio.CancelledError
+        return job.result()
     finally:  # what is raised refers to this frame, and must not be referred to by it
-        del job, future, cancelled
+        del job, ended, cancelled
+
+
+class _Ended:
+    """Wakes whoever waits on the loop for the end of a call in a thread.
+
+    ``asyncio.wrap_future`` does that, too, in four turns of the loop where two are enough.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiter: asyncio.Future[None] = loop.create_future()
+
+    async def wait(self) -> None:
+        """Wait, again if an earlier wait was cancelled."""
+        if self._waiter.cancelled():
+            self._waiter = self._loop.create_future()
+        await self._waiter
+
+    def tell(self, job: Future[Any]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if not self._waiter.done():
+            self._waiter.set_result(None)
