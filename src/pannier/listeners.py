@@ -42,7 +42,7 @@ class Listening:
 
 
 def raise_descriptor_limit() -> None:
-    """Take what descriptors the system allows: a stream needs up to six, and the usual soft limit is 1,024."""
+    """Take what descriptors the system allows: a stream needs up to 24, and the usual soft limit is 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:

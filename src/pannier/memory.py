@@ -51,6 +51,7 @@ def keep_out_of_collections() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_USUAL)
+    give_back()  # what setting up needed
 
 
 def leave_quickly() -> None:

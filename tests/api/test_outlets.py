@@ -18,7 +18,7 @@ from aiohttp import web
 
 from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TransportOutlet
 from pannier.errors import SourceUnreadable
-from pannier.streams.base import FileSpan
+from pannier.streams.base import COPIED, FileSpan
 from pannier.streams.pacing import Pace
 from pannier.streams.pump import Pump
 from pannier.streams.workers import Workers
@@ -102,9 +102,10 @@ def fetch(port: int, *, times: int = 1, pause: float = 0.0, size: int = 65_536) 
     return bodies
 
 
-def span(file: Path, fed: Fed, *, quiet: bool = False) -> tuple[FileSpan, int]:
+def span(file: Path, fed: Fed, *, quiet: bool = False, lasting: bool = False) -> tuple[FileSpan, int]:
     fd = os.open(file, os.O_RDONLY)
-    return FileSpan(fd, 0, len(DATA), b"file", fed.feed, fed.passed, quiet), fd
+    unread = len(DATA) - COPIED if quiet else 0
+    return FileSpan(fd, 0, len(DATA), b"file", fed.feed, fed.passed, unread, lasting), fd
 
 
 @pytest.mark.parametrize("socket_outlet", [True, False], ids=["socket", "transport"])
@@ -157,6 +158,29 @@ async def test_a_quiet_file_is_given_back_only_when_the_client_has_its_pages(fil
         (body,) = await asyncio.to_thread(fetch, port, size=256 * 1024, pause=0.01)
     assert given_back.is_set()
     assert body == DATA
+
+
+async def test_a_file_that_lasts_is_waited_for_later(file: Path) -> None:
+    """Others leave meanwhile; then the client has it, and what is written to it does not reach the client."""
+    order: list[str] = []
+
+    async def send(outlet: Outlet) -> None:
+        item, fd = span(file, Fed(), quiet=True, lasting=True)
+        unread = FileSpan(fd, 0, 9_000_000, b"file", item.feed, item.passed, 9_000_000, lasting=True)
+        began = time.monotonic()
+        await outlet.copy(unread)
+        order.append("left" if time.monotonic() < began + 1 else "waited")
+        await outlet.write(DATA[9_000_000 : 9_000_000 + COPIED])
+        await outlet.received(9_000_000)
+        with file.open("r+b") as writing:
+            writing.write(bytes(9_000_000))
+        os.close(fd)
+        await outlet.write(DATA[9_000_000 + COPIED :])
+
+    async with serving(send) as port:
+        (body,) = await asyncio.to_thread(fetch, port, size=1024 * 1024, pause=0.02)
+    assert body == DATA
+    assert order == ["left"]
 
 
 @pytest.mark.parametrize("quiet", [False, True])
@@ -222,7 +246,7 @@ async def test_a_file_that_cannot_be_read_is_no_failure_of_the_client(tmp_path: 
     async def send(outlet: Outlet) -> None:
         fd = os.open(tmp_path, os.O_RDONLY)  # a directory: reading it is an error
         try:
-            await outlet.copy(FileSpan(fd, 0, len(DATA), b"file", Fed().feed, Fed().passed, quiet))
+            await outlet.copy(FileSpan(fd, 0, len(DATA), b"file", Fed().feed, Fed().passed, quiet * 1_000_000))
         except SourceUnreadable as error:
             raised.append(error)
         os.close(fd)
@@ -281,6 +305,9 @@ async def test_a_paced_outlet_keeps_its_rate(file: Path) -> None:
             sent.append((time.monotonic(), span.length))
             return span.length
 
+        async def received(self, before: int) -> None:
+            pass
+
         def close(self) -> None:
             pass
 
@@ -288,7 +315,7 @@ async def test_a_paced_outlet_keeps_its_rate(file: Path) -> None:
     item, fd = span(file, Fed(), quiet=True)
     began = time.monotonic()
     await outlet.write(DATA[:400_000])
-    await outlet.copy(FileSpan(fd, 0, 600_000, b"file", item.feed, item.passed, quiet=True))
+    await outlet.copy(FileSpan(fd, 0, 600_000, b"file", item.feed, item.passed, unread=500_000))
     os.close(fd)
     assert sum(length for _, length in sent) == 1_000_000
     assert max(length for _, length in sent) <= 200_000

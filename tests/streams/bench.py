@@ -17,7 +17,6 @@ from pannier.services.planning import Plans
 from pannier.state.checksums import ChecksumMemory
 from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import ArchiveReader, Engine
-from pannier.streams.base import FileSpan
 from pannier.streams.hashing import Hashing, Place
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Folder, Found, Listing, Source, Volume, WholeReader
@@ -179,6 +178,6 @@ async def collect(reader: ArchiveReader, window: Window | None = None) -> list[b
     """Read a window to its end; a memory volume gives no spans."""
     items: list[bytes] = []
     async for item in reader.read(window):
-        assert not isinstance(item, FileSpan)
+        assert isinstance(item, bytes)
         items.append(item)
     return items

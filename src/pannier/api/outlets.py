@@ -51,9 +51,6 @@ _UNSENT = 1024 * 1024
 read from the disk for it nor kept in memory, where the queue of a socket grows to 4 MiB (tcp(7), TCP_NOTSENT_LOWAT)."""
 _ROOM = 4 * 1024 * 1024
 """Bytes of a file after which it is seen whether a single download may go on."""
-_COPIED_TAIL = 16 * 1024 * 1024
-"""Last bytes of a run that are copied after the rest went by ``sendfile``: more than the queues of both ends usually
-hold (4 and 6 MiB), so that no page is referenced any more when they are through, not even by a client on this host."""
 _ACKNOWLEDGED_EVERY = 0.005
 
 
@@ -69,6 +66,9 @@ class Outlet(Protocol):
 
     async def copy(self, span: FileSpan) -> int:
         """Send a run of bytes of a file and return how many there were; the run may end early where the file does."""
+
+    async def received(self, before: int) -> None:
+        """Return when the client has what left unread before byte ``before`` of all that was sent here."""
 
     def close(self) -> None:
         """Give the connection back, for the next request on it."""
@@ -100,6 +100,9 @@ class TransportOutlet:
             offset += len(data)
         return offset - span.offset
 
+    async def received(self, before: int) -> None:
+        pass  # nothing leaves unread
+
     def close(self) -> None:
         pass
 
@@ -125,13 +128,16 @@ class PacedOutlet:
     async def copy(self, span: FileSpan) -> int:
         done = 0
         while done < span.length:
-            part = replace(span, offset=span.offset + done, length=min(self._at_once, span.length - done), quiet=False)
+            part = replace(span, offset=span.offset + done, length=min(self._at_once, span.length - done), unread=0)
             await self._pace.wait(part.length)
             got = await self._outlet.copy(part)
             done += got
             if got < part.length:
                 break
         return done
+
+    async def received(self, before: int) -> None:
+        await self._outlet.received(before)
 
     def close(self) -> None:
         self._outlet.close()
@@ -169,13 +175,16 @@ class TalliedOutlet:
             return await self._outlet.copy(tally.count(span))
         done = 0
         while done < span.length:
-            part = replace(span, offset=span.offset + done, length=min(_ROOM, span.length - done), quiet=False)
+            part = replace(span, offset=span.offset + done, length=min(_ROOM, span.length - done), unread=0)
             got = await self._outlet.copy(tally.count(part))
             done += got
             await tally.room()
             if got < part.length:
                 break
         return done
+
+    async def received(self, before: int) -> None:
+        await self._outlet.received(before)
 
     def close(self) -> None:
         self._outlet.close()
@@ -186,7 +195,7 @@ class SocketOutlet:
 
     def __init__(self, transport: asyncio.Transport, copy: socket.socket, pump: Pump) -> None:
         self._transport, self._socket, self._pump = transport, copy, pump
-        self.sent = 0
+        self.sent = self._unread_before = 0
         self._poll = select.poll()
         self._poll.register(copy, select.POLLOUT)
 
@@ -230,11 +239,10 @@ class SocketOutlet:
 
     async def copy(self, span: FileSpan) -> int:
         offset, stop = span.offset, span.offset + span.length
-        zero_copied = False
-        if span.quiet and span.length > 2 * _COPIED_TAIL:
-            offset = await self._zero_copy(span, stop - _COPIED_TAIL)
-            zero_copied = True
-        copied_from = offset
+        if span.unread:
+            offset = await self._zero_copy(span, offset + span.unread)
+            if offset > span.offset:
+                self._unread_before = self.sent
 
         def copy() -> bool:
             nonlocal offset
@@ -243,9 +251,21 @@ class SocketOutlet:
 
         if offset < stop:
             await self._whenever_writable(copy)
-        if zero_copied:
-            await self._acknowledged(offset - copied_from)
+        if not span.lasting:
+            await self.received(self.sent)
         return offset - span.offset
+
+    async def received(self, before: int) -> None:
+        """Wait until the peer has acknowledged them: see ``COPIED`` for why that is enough.
+
+        Until then the kernel holds references to pages, and what is written to a file now is what the client gets: it
+        may be checked, and given back, only afterwards.
+        """
+        before = min(before, self._unread_before)
+        while before and self.sent - unacknowledged(self._socket) < before:
+            if self._transport.is_closing():
+                raise _left()
+            await asyncio.sleep(_ACKNOWLEDGED_EVERY)
 
     def close(self) -> None:
         self._socket.close()
@@ -318,17 +338,6 @@ class SocketOutlet:
             offset += sent
             self.sent += sent
         return offset, False
-
-    async def _acknowledged(self, copied: int) -> None:
-        """Wait until the peer has acknowledged everything but the last ``copied`` bytes.
-
-        Until then the kernel holds references to the file's pages, and what is written to the file now is what the
-        client gets: the file may be checked, and given back, only afterwards.
-        """
-        while unacknowledged(self._socket) > copied:
-            if self._transport.is_closing():
-                raise _left()
-            await asyncio.sleep(_ACKNOWLEDGED_EVERY)
 
     # -- on the loop
 

@@ -19,7 +19,7 @@ from pannier.api.requests import DELIVERY, Context, Delivery
 from pannier.errors import PannierError, SessionEnded, SessionRevoked, SourceChanged
 from pannier.services.tallies import Tally
 from pannier.state.sessions import Broken
-from pannier.streams.base import FileSpan, StreamReader
+from pannier.streams.base import Barrier, FileSpan, Item, StreamReader
 from pannier.streams.pacing import Pace
 from pannier.streams.pump import Pump
 from pannier.streams.workers import Workers
@@ -76,13 +76,11 @@ class Streaming:
 class Stream:
     """A reader that has given its first item: whatever it was going to refuse, it has refused."""
 
-    def __init__(
-        self, items: AsyncGenerator[bytes | FileSpan, None], first: bytes | FileSpan, admitted: Admitted
-    ) -> None:
+    def __init__(self, items: AsyncGenerator[Item, None], first: Item, admitted: Admitted) -> None:
         self._items, self._admitted = items, admitted
-        self._first: bytes | FileSpan | None = first
+        self._first: Item | None = first
 
-    async def next(self) -> bytes | FileSpan | None:
+    async def next(self) -> Item | None:
         """Return the next item, None after the last."""
         if self._first is not None:
             first, self._first = self._first, None
@@ -134,11 +132,14 @@ class StreamResponse:
                 tally.attach(acknowledged)
             outlet = await self.streaming.outlet(request, response, tally)
             while (item := await self.stream.next()) is not None:
-                if isinstance(item, FileSpan):
-                    sent += await outlet.copy(item)
-                else:
-                    await outlet.write(item)
-                    sent += len(item)
+                match item:
+                    case FileSpan():
+                        sent += await outlet.copy(item)
+                    case Barrier(before=before):
+                        await outlet.received(before)
+                    case _:
+                        await outlet.write(item)
+                        sent += len(item)
             if self.length is not None and sent != self.length:
                 raise AssertionError(f"{sent} bytes were given of {self.length} promised")
             await response.write_eof()

@@ -17,10 +17,11 @@ from typing import Any
 from pannier.archive.plan import Shape
 from pannier.errors import ChecksumsPending, PannierError, SourceChanged
 from pannier.streams.ahead import Ahead, AheadSettings, Background
-from pannier.streams.base import HELD_BACK, FileSpan, Version
+from pannier.streams.base import COPIED, HELD_BACK, Barrier, FileSpan, Item, Version
 from pannier.streams.hashing import Hashing, Place
 from pannier.streams.helpers import NONE, Helpers
-from pannier.streams.passage import Burst, Passage, Run
+from pannier.streams.passage import Burst, Passage
+from pannier.streams.passing import Run
 from pannier.streams.workers import Workers
 from pannier.window import Window
 
@@ -79,7 +80,7 @@ class ArchiveReader:
     def version(self) -> Version:
         return Version(self._shape.etag, self._shape.last_modified)
 
-    async def read(self, window: Window | None = None) -> AsyncGenerator[bytes | FileSpan, None]:
+    async def read(self, window: Window | None = None) -> AsyncGenerator[Item, None]:
         """Give the bytes of ``window``; see ``StreamReader.read``."""
         whole = Window(0, self.length) if window is None else window
         engine, workers = self._engine, self._engine.workers
@@ -95,16 +96,19 @@ class ArchiveReader:
         try:
             await workers.run(passage.enter)
             ahead.start()
-            async with aclosing(self._items(passage, body, spans=True)) as items:
+            async with aclosing(self._items(passage, body, whole)) as items:
                 async for item in items:
                     yield item
-                    position += item.length if isinstance(item, FileSpan) else len(item)
+                    position += _length(item)
                     ahead.reached(position)
             held = bytearray()
-            async with aclosing(self._items(passage, tail, spans=False)) as items:
+            async with aclosing(self._items(passage, tail, None)) as items:
                 async for item in items:
                     assert isinstance(item, bytes)
                     held += item
+            if last := passage.large.last:
+                yield Barrier(last)
+                passage.large.through(last)
             await workers.run(passage.settle)
             left = False
             yield bytes(held)
@@ -140,9 +144,9 @@ class ArchiveReader:
         unknown = self._engine.hashing.unknown(self._place, self._shape, numbers)
         return sum(sizes[numbers.start : numbers.stop]), sum(map(sizes.__getitem__, unknown))
 
-    async def _items(self, passage: Passage, window: Window, *, spans: bool) -> AsyncGenerator[bytes | FileSpan, None]:
-        """Give a window's bytes. Large files come as spans, where wanted and possible."""
-        workers, pace = self._engine.workers, _Pace()
+    async def _items(self, passage: Passage, window: Window, whole: Window | None) -> AsyncGenerator[Item, None]:
+        """Give a window's bytes, a part of ``whole``. Large files come as spans, where possible; None: not wanted."""
+        workers, pace, given = self._engine.workers, _Pace(), window.start
         passage.begin(window)
         gathering = _Started(workers.run(passage.gather, pace.enough))
         try:
@@ -154,13 +158,21 @@ class ArchiveReader:
                     pace.begin()
                     yield burst.data
                     pace.end()
+                    given += len(burst.data)
                 match burst.wants:
                     case int(number):
                         await self._engine.hashing.crc(self._place, self._shape, number)
                     case Run() as run:
-                        async with aclosing(self._run(passage, run, spans=spans)) as items:
+                        rest = None if whole is None else Window(given, whole.stop)
+                        async with aclosing(self._run(passage, run, rest)) as items:
                             async for item in items:
                                 yield item
+                        given += run.window.length
+                        if whole is not None:
+                            passage.large.expect(run.window.stop, given - whole.start)
+                            if due := passage.large.due(given - whole.start):
+                                yield Barrier(due)
+                                passage.large.through(due)
                 if burst.ended:
                     return
                 if burst.wants is not None:
@@ -169,20 +181,30 @@ class ArchiveReader:
             await gathering.stop()
             del gathering  # it has what was raised, which refers to this frame
 
-    async def _run(self, passage: Passage, run: Run, *, spans: bool) -> AsyncGenerator[bytes | FileSpan, None]:
-        """Give a run of bytes of a large file."""
-        window = run.window
-        fd = run.source.fileno() if spans else None
-        if fd is not None:
+    async def _run(self, passage: Passage, run: Run, rest: Window | None) -> AsyncGenerator[bytes | FileSpan, None]:
+        """Give a run of bytes of a large file; as a span, with ``rest`` of the response before its end."""
+        window, large = run.window, passage.large
+        fd = run.source.fileno() if rest is not None else None
+        if fd is not None and rest is not None:
             path = self._shape.layout.entries.path(run.number)
-            yield FileSpan(fd, window.start, window.length, path, passage.feed, passage.passed, run.quiet)
-        else:
-            at = window.start
-            while at < window.stop:
-                data = await self._engine.workers.run(passage.read, run, at, min(_PIECE, window.stop - at))
-                at += len(data)
-                yield data
-        passage.expect(window.stop)
+            unread = max(0, min(window.length, rest.length - COPIED)) if run.quiet else 0
+            yield FileSpan(fd, window.start, window.length, path, large.feed, large.left_unread, unread, lasting=True)
+            return
+        at = window.start
+        while at < window.stop:
+            data = await self._engine.workers.run(large.read, run, at, min(_PIECE, window.stop - at))
+            at += len(data)
+            yield data
+
+
+def _length(item: Item) -> int:
+    match item:
+        case FileSpan(length=length):
+            return length
+        case Barrier():
+            return 0
+        case _:
+            return len(item)
 
 
 class _Started:

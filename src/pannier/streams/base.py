@@ -14,6 +14,11 @@ from pannier.window import Window
 HELD_BACK = 64 * 1024
 """The last bytes of every response, kept until all files it touched were checked again (``docs/architecture.md``)."""
 
+COPIED = 16 * 1024 * 1024
+"""Bytes that follow, copied or not, before pages that were sent by reference are taken to be through: more than the
+queues of both ends usually hold (4 and 6 MiB), so that nothing refers to them any more, not even for a client on this
+host. The last of a response are always copied."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileSpan:
@@ -22,15 +27,16 @@ class FileSpan:
     The writer calls ``feed`` once for each run of bytes that it read and that has left, in order, from a worker thread;
     or, of a quiet file, ``passed`` with the number of bytes that left without having been read here. It may stop early
     where the file ends early; the reader notices. Pulling the next item says that the writer, and the kernel on its
-    behalf, is done with this one; the descriptor is valid until then.
+    behalf, is done with this one, unless it is ``lasting``; the descriptor is valid until then.
 
     Attributes:
         fd: The descriptor; read by offset only, it may be shared.
         offset: First byte, absolute in the file.
         length: Number of bytes.
         path: The file's name for messages, relative to its folder.
-        quiet: Whether nobody has touched the file for so long that its pages may be sent as they are: the kernel then
-            sends references to them, and a write before the client acknowledges them would reach the client.
+        unread: How many of its first bytes may leave without being read: nobody has touched the file for long. The
+            kernel then sends references to its pages, and a write before the client has them would reach the client.
+        lasting: Whether the file is given back only after a ``Barrier`` beyond it.
     """
 
     fd: int
@@ -39,7 +45,8 @@ class FileSpan:
     path: bytes
     feed: Callable[[memoryview], None]
     passed: Callable[[int], None]
-    quiet: bool = False
+    unread: int = 0
+    lasting: bool = False
 
     def read(self, offset: int, length: int) -> bytes:
         """Read up to ``length`` bytes and feed them, for who has them leave whatever happens; empty at the file's end.
@@ -66,6 +73,19 @@ class FileSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class Barrier:
+    """No bytes: pulling the item after it says that the client has what left unread before byte ``before``.
+
+    Bytes are counted from the first that the reader gave. A writer that sends nothing unread never gets one.
+    """
+
+    before: int
+
+
+Item = bytes | FileSpan | Barrier
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """What distinguishes this representation: a strong ETag, quotes included, and when it last changed (Unix s)."""
 
@@ -89,7 +109,7 @@ class StreamReader(Protocol):
     @property
     def version(self) -> Version | None: ...
 
-    def read(self, window: Window | None = None) -> AsyncGenerator[bytes | FileSpan, None]:
+    def read(self, window: Window | None = None) -> AsyncGenerator[Item, None]:
         """Give the bytes of ``window`` (default: all), in order.
 
         The last item is ``bytes`` of at most ``HELD_BACK``, given only after every file touched was checked again.

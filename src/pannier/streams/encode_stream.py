@@ -95,9 +95,10 @@ async def _pieces(work: Work, size: int) -> AsyncGenerator[bytes, None]:
     """Give the bytes of the stored archive, none of them larger than ``size``."""
     async with aclosing(work.stored().read()) as items:
         async for item in items:
-            if not isinstance(item, FileSpan):
+            if isinstance(item, bytes):
                 yield item
                 continue
+            assert isinstance(item, FileSpan), "everything is read here"
             offset, stop = item.offset, item.offset + item.length
             while offset < stop:
                 data = await work.readers.run(item.read, offset, min(size, stop - offset))

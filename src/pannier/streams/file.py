@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from pannier.errors import SourceChanged
-from pannier.streams.base import HELD_BACK, FileSpan, Version
+from pannier.streams.base import COPIED, HELD_BACK, FileSpan, Item, Version
 from pannier.streams.hashing import Place
 from pannier.streams.workers import Workers
 from pannier.volumes.base import Found, Source
@@ -81,7 +81,7 @@ class FileReader:
     def version(self) -> Version:
         return self._version
 
-    async def read(self, window: Window | None = None) -> AsyncGenerator[bytes | FileSpan, None]:
+    async def read(self, window: Window | None = None) -> AsyncGenerator[Item, None]:
         """Give the bytes of ``window``; see ``StreamReader.read``."""
         body, tail = (Window(0, self.length) if window is None else window).split_tail(HELD_BACK)
         source = await self._workers.run(self._open)
@@ -89,8 +89,8 @@ class FileReader:
             fd = source.fileno()
             if body and fd is not None:
                 passed = _Passed()
-                quiet = self._is_quiet(source)
-                yield FileSpan(fd, body.start, body.length, self._path, passed.feed, passed.unread, quiet)
+                unread = body.length - COPIED if body.length > 2 * COPIED and self._is_quiet(source) else 0
+                yield FileSpan(fd, body.start, body.length, self._path, passed.feed, passed.unread, unread)
                 if passed.length != body.length:
                     raise self._short(body.start + passed.length)
             else:

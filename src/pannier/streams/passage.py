@@ -21,8 +21,9 @@ from pannier.errors import SourceChanged
 from pannier.streams.hashing import SMALL, Hashing, Place
 from pannier.streams.helpers import NONE, Helpers, Ticket
 from pannier.streams.helping import READ
+from pannier.streams.passing import Passing, Run
 from pannier.streams.small import read_run, request_of
-from pannier.volumes.base import Folder, Source, WholeReader
+from pannier.volumes.base import Folder, WholeReader
 from pannier.volumes.whole import read_all
 from pannier.window import Window
 
@@ -31,16 +32,6 @@ _RUN_BYTES = 256 * 1024
 """Small entries, and bytes of theirs, that are read at once."""
 _RECORDS = 2_000
 """Records of a trailer that are made at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run of bytes of a large file that is open."""
-
-    number: int
-    window: Window
-    source: Source
-    quiet: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +49,21 @@ class Burst:
     ended: bool = False
 
 
-@dataclass(slots=True)
-class _Passing:
-    """A large file whose bytes are passing: how far, and the checksum of what passed since its first byte."""
-
-    number: int
-    source: Source
-    at: int
-    crc: int | None
-
-
 class Passage:
-    """The state of one response between thread calls."""
+    """The state of one response between thread calls.
+
+    Attributes:
+        large: The large file that passes, and those before it.
+    """
 
     def __init__(
         self, place: Place, shape: Shape, hashing: Hashing, *, quiet_after_ns: int | None, helpers: Helpers = NONE
     ) -> None:
         """``quiet_after_ns``: how long nobody must have touched a file to call it quiet; None: no file ever is."""
         self._place, self._shape, self._hashing, self._helpers = place, shape, hashing, helpers
-        self._quiet_after_ns = quiet_after_ns
+        self.large = Passing(place, shape, hashing, quiet_after_ns)
         self._folder: Folder | None = None
         self._whole: WholeReader | None = None
-        self._passing: _Passing | None = None
         self._small: tuple[int, bytes] = (-1, b"")
         self._enough = self._gathered = 0
         self._parts: list[bytes | memoryview] = []
@@ -101,6 +85,7 @@ class Passage:
             SourceChanged: A file is not what was planned.
             VolumeFailed: A file cannot be read.
         """
+        self.large.check()
         self._enough, self._gathered = enough, 0
         wants: int | Run | None = None
         ended = True
@@ -117,47 +102,14 @@ class Passage:
         self._parts.clear()
         return Burst(data, wants, ended)
 
-    # -- a large file that passes
-
-    def feed(self, data: memoryview) -> None:
-        """Count and hash bytes that passed."""
-        passing = self._now()
-        passing.at += len(data)
-        if passing.crc is not None:
-            passing.crc = crc32(data, passing.crc)
-
-    def passed(self, length: int) -> None:
-        """Count bytes that left without passing through here."""
-        if length:
-            passing = self._now()
-            passing.at += length
-            passing.crc = None
-
-    def read(self, run: Run, offset: int, length: int) -> bytes:
-        """Read and feed a piece of a large file."""
-        data = run.source.read(offset, length)
-        if not data:
-            raise self._short()
-        self.feed(memoryview(data))
-        return data
-
-    def expect(self, offset: int) -> None:
-        """Require that all bytes before ``offset`` of the large file have passed."""
-        if self._now().at != offset:
-            raise self._short()
-
     def settle(self) -> None:
-        """Check the large file that has passed, and give it back."""
-        if (passing := self._passing) is None:
-            return
-        passing.source.check()
-        if passing.crc is not None and passing.at == self._shape.entry(passing.number).size:
-            self._hashing.passed(self._place, self._shape, passing.number, passing.crc)
-        self._close_file()
+        """Check what has passed, all of which is through; errors as ``gather``."""
+        self.large.settle()
+        self.large.check()
 
     def close(self) -> None:
         """Give everything back."""
-        self._close_file()
+        self.large.close()
         if self._whole is not None:
             self._whole.close()
         if self._folder is not None:
@@ -210,8 +162,7 @@ class Passage:
         Helpers read some of them while the others are read here. No request of theirs outlives this call: a client that
         waits keeps no helper.
         """
-        if self._passing is not None:
-            self.settle()
+        self.large.settle()
         tickets = self._ask_helpers(runs)
         try:
             here = {run.start: self._read(run) for run, ticket in zip(runs, tickets, strict=True) if ticket is None}
@@ -277,8 +228,8 @@ class Passage:
         if not window:
             return
         for segment in self._shape.layout.segments(window):
-            if self._passing and not (isinstance(segment, Content) and segment.entry == self._passing.number):
-                self.settle()
+            if not (isinstance(segment, Content) and segment.entry == self.large.number):
+                self.large.settle()
             match segment:
                 case Literal(data=data):
                     pass
@@ -288,7 +239,7 @@ class Passage:
                     data = segment.build(crc)
                 case Content(entry=number, window=run):
                     if self._shape.layout.entries.sizes[number] > SMALL:
-                        yield self._open(number, run)
+                        yield self.large.take(self._opened(), number, run)
                         continue
                     data = self._small_content(number, run)
                 case _:
@@ -307,8 +258,7 @@ class Passage:
                 yield from self._pieces(Window(offset_of(number), offset_of(number + 1)).intersect(window))
                 number += 1
                 continue
-            if self._passing is not None:
-                self.settle()
+            self.large.settle()
             part = range(number, min(number + _RECORDS, whole.stop))
             for unknown in checksums.unknown(part):
                 while self._crc(unknown) is None:
@@ -319,24 +269,6 @@ class Passage:
             number = part.stop
 
     # -- one file
-
-    def _open(self, number: int, run: Window) -> Run:
-        """Open a large file at the first byte of a run, or go on with the one that is open."""
-        if self._passing is None:
-            entry = self._shape.entry(number)
-            source = self._opened().open(entry.source, entry.identity, entry.path)
-            crc = 0 if run.start == 0 and self._shape.layout.checksums else None
-            self._passing = _Passing(number, source, run.start, crc)
-        return Run(number, run, self._passing.source, self._is_quiet(number))
-
-    def _is_quiet(self, number: int) -> bool:
-        """Whether its pages may be sent as they are, unread: untouched of late, its checksum no matter."""
-        if self._quiet_after_ns is None:
-            return False
-        if self._shape.layout.checksums and self._hashing.known(self._place, self._shape, number) is None:
-            return False
-        changed_ns = self._now().source.changed_ns()
-        return changed_ns is not None and self._place.volume.now_ns() - changed_ns >= self._quiet_after_ns
 
     def _crc(self, number: int) -> int | None:
         known = self._hashing.known(self._place, self._shape, number)
@@ -373,23 +305,9 @@ class Passage:
             raise SourceChanged(entry.path, f"it ends after {run.start + len(data):,} of {entry.size:,} bytes")
         return data
 
-    def _close_file(self) -> None:
-        if self._passing is not None:
-            self._passing.source.close()
-            self._passing = None
-
     def _opened(self) -> Folder:
         assert self._folder is not None
         return self._folder
-
-    def _now(self) -> _Passing:
-        assert self._passing is not None
-        return self._passing
-
-    def _short(self) -> SourceChanged:
-        passing = self._now()
-        entry = self._shape.entry(passing.number)
-        return SourceChanged(entry.path, f"it ends after {passing.at:,} of {entry.size:,} bytes")
 
 
 def _whole(numbers: range, offset_of: Callable[[int], int], window: Window) -> range:
