@@ -18,7 +18,6 @@ import os
 import select
 import socket
 import struct
-import sys
 import termios
 import threading
 import time
@@ -46,9 +45,6 @@ _PATIENCE_MS = 2
 """Milliseconds that a thread waits for a full socket before it hands the waiting to the pump."""
 _LEAST_PACED = 16 * 1024
 """Bytes that leave at once even at the lowest rate."""
-_UNSENT = 1024 * 1024
-"""Bytes that may wait in the kernel without being on their way: what a slow client will not take for long is neither
-read from the disk for it nor kept in memory, where the queue of a socket grows to 4 MiB (tcp(7), TCP_NOTSENT_LOWAT)."""
 _ROOM = 4 * 1024 * 1024
 """Bytes of a file after which it is seen whether a single download may go on."""
 _ACKNOWLEDGED_EVERY = 0.005
@@ -222,8 +218,6 @@ class SocketOutlet:
             transport.set_write_buffer_limits()
             return None
         copy.setblocking(False)
-        if sys.platform == "linux":
-            copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         return cls(transport, copy, pump)
 
     async def write(self, data: bytes) -> None:
