@@ -455,6 +455,19 @@ async def test_the_entries_that_are_remembered_are_bounded_but_the_last_plan_is_
         assert await remembered(plans, [order(volume, ".")]) == [True]  # six entries: more than all may have
 
 
+async def test_a_plan_that_was_forgotten_or_made_again_no_longer_takes_room() -> None:
+    volume = grow(memory(), b"a/1", b"a/2", b"b/1", b"c/1")
+    async with planner(remembered_entries=4, **ALWAYS_AGAIN) as plans:
+        for _ in range(5):
+            await plans.plan(order(volume, "a"))  # again, in its own place
+        for _ in range(5):
+            plans.forget(order(volume, "a"), await plans.plan(order(volume, "a")))
+        assert await remembered(plans, [order(volume, name) for name in "abc"]) == [True, True, True]
+        volume.write(FOLDER, b"d", b"1")
+        assert (await remembered(plans, [order(volume, "d"), order(volume, "a")])) == [True, True]
+        assert (await remembered(plans, [order(volume, name) for name in "bcd"])) == [True, True, True]
+
+
 async def test_offenders_and_omissions_count_as_what_is_remembered() -> None:
     volume = grow(memory(), b"a/1", b"a/2", b"b/1")
     async with planner(remembered_entries=3) as plans:
