@@ -171,7 +171,6 @@ class Server:
         number = settings.archive.helpers
         helpers = Helpers(sensible_number() if number is None else number)
         push(asyncio.to_thread, helpers.close)
-        await asyncio.to_thread(helpers.start)
         streaming, hash_threads = Workers("stream", STREAM_THREADS), Workers("hash", HASH_THREADS)
         walking = Workers("walk", settings.limits.max_concurrent_plans + 1)  # one more looks again at known plans
         packing = Workers("pack", PACK_THREADS)

@@ -17,8 +17,7 @@ def helping(number: int) -> Iterator[Helpers]:
     helpers = Helpers(number)
     helpers.start()
     try:
-        for helper in helpers._helpers:
-            _wait_for(helper)
+        wait_for(helpers)
         yield helpers
     finally:
         helpers.close()
@@ -27,6 +26,12 @@ def helping(number: int) -> Iterator[Helpers]:
 def processes(helpers: Helpers) -> list[int]:
     """Return the numbers of the helpers' processes."""
     return [helper._process.pid for helper in helpers._helpers]
+
+
+def wait_for(helpers: Helpers) -> None:
+    """Wait until each of the processes answers."""
+    for helper in helpers._helpers:
+        _wait_for(helper)
 
 
 def _wait_for(helper: object) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import random
 import signal
+import time
 import uuid
 import zipfile
 import zlib
@@ -29,12 +30,12 @@ from pannier.streams.archive import ArchiveReader, Engine
 from pannier.streams.encoding import EncodedReader, Encoding
 from pannier.streams.hashing import Hashing, Place
 from pannier.streams.helpers import Helpers, sensible_number
-from pannier.streams.helping import PACK, READ, SLOT, SLOTS
+from pannier.streams.helping import PACK, READ, SLOT, SLOTS, request_to_look
 from pannier.streams.small import request_of
 from pannier.streams.workers import Workers
 from pannier.volumes.posix import SingleFolderVolume
 from pannier.window import Window
-from tests.streams.helping import helping, processes
+from tests.streams.helping import helping, processes, wait_for
 from tests.volumes.process import no_descriptor_kept
 
 FOLDER = FolderId(None, uuid.UUID(int=7))
@@ -294,6 +295,47 @@ async def test_nothing_is_kept_open(tmp_path: Path, helpers: Helpers) -> None:
         opened = {pid: os.listdir(f"/proc/{pid}/fd") for pid in processes(helpers)}
         await helped.bytes_of(shape)
         assert {pid: os.listdir(f"/proc/{pid}/fd") for pid in processes(helpers)} == opened
+
+
+async def test_they_are_started_when_there_is_work_for_them(tmp_path: Path) -> None:
+    plant(tmp_path)
+    with closing(Helpers(1)) as helpers:
+        async with desk(tmp_path, helpers) as helped:
+            shape = await helped.shape("zip")
+            assert processes(helpers) == []
+            whole = await helped.bytes_of(shape)
+            (pid,) = processes(helpers)
+            wait_for(helpers)
+            before = _cpu(pid)
+            for _ in range(50):
+                assert await helped.bytes_of(shape) == whole
+            assert _cpu(pid) > before
+
+
+def test_one_that_has_not_said_that_it_is_up_is_asked_nothing() -> None:
+    with closing(Helpers(1)) as helpers:
+        helpers.start()
+        (pid,) = processes(helpers)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            root = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                assert helpers.ask(root, request_to_look(b"dev")) is None
+            finally:
+                os.close(root)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_few_files_at_a_time_start_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with closing(Helpers(1)) as helpers:
+        for _ in range(100):
+            assert not helpers.ready(900)
+            now += 1.5
+        assert processes(helpers) == []
+        assert not Helpers(0).ready(1_000_000)
 
 
 def test_closing_ends_the_processes() -> None:

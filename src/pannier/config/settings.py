@@ -273,15 +273,16 @@ class ArchiveSettings(Section):
 
     zero_copy: bool = Field(
         True,
-        description="Send large files whose checksum is known, and that nobody touched for a while, with sendfile.",
+        description="Send files of 1 MiB and more with sendfile, if their checksum is known and nobody touched them "
+        "for a while.",
     )
     zero_copy_min_age: Duration = Field(600, description="How long nobody must have touched such a file.")
     helpers: int | None = Field(
         None,
         ge=0,
         le=16,
-        description="Processes that read small files beside the server's own, about 15 MB each. Unset: one for each "
-        "processor but one, 3 at most; 0: none.",
+        description="Processes that read small files beside the server's own, about 15 MB each, started when there are "
+        "many to read. Unset: one for each processor but one, 3 at most; 0: none.",
     )
 
     @model_validator(mode="after")

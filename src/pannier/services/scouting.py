@@ -13,6 +13,8 @@ _EACH = 2
 """Directories that one helper is asked for at a time."""
 _KEPT = 8
 """Directories that were asked for and not come to yet: a helper's answer may be half a megabyte."""
+_LIKE_FILES = 4
+"""Small files that are as much work to read as it is to look at a directory."""
 _SHARE = 3
 """Directories that each helper looks at for one that the walk lists itself: what it has to do with each takes time,
 too, half as long as looking at it."""
@@ -68,6 +70,8 @@ class Scout:
     def _ask(self) -> None:
         """Have helpers look at what comes next; what they have answered is taken first, so that they are free."""
         assert self._shared is not None
+        if not self._helpers.ready(_LIKE_FILES):
+            return
         for source in [source for source, (ticket, _) in self._asked.items() if ticket.is_told()]:
             self._take(source)
         while self._expected and len(self._asked) + len(self._looked) < _KEPT:

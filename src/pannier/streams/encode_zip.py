@@ -216,7 +216,8 @@ def _group(work: Work, folder: Folder, numbers: range) -> _Group:
     """Read, hash and pack small entries, by a helper or here."""
     entries = work.shape.layout.entries
     with closing(folder.whole_reader()) as reader:
-        root, request = reader.root(), request_of(entries, numbers, PACK)
+        root = reader.root()
+        request = request_of(entries, numbers, PACK) if work.helpers.ready(len(numbers)) else None
         if root is not None and request is not None and (ticket := work.helpers.ask(root, request, waiting=1)):
             try:
                 if (answer := ticket.result()) is not None:

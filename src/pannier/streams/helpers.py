@@ -2,7 +2,8 @@
 
 Reading thousands of small files is work of the interpreter, and one interpreter does it on one processor, whatever the
 threads. A helper does a part of it. Nothing depends on helpers: whoever asks takes None for an answer, where none is
-free, one has died, waits too long for storage or finds something else than was planned, and then reads itself.
+free, one has died, waits too long for storage or finds something else than was planned, and then reads itself. They
+are started when there is work for them: one takes 15 MB, and many servers never send thousands of small files.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import structlog
 from pannier.streams.helping import (
     ANSWER,
     COUNT,
+    HELLO,
     LONGEST_ANSWER,
     ORDERS,
     REQUEST,
@@ -37,9 +39,14 @@ from pannier.volumes.looking import Looked
 _PATIENCE = 1.0
 """Seconds to wait for an answer: storage that hangs for one volume must not hold up those who read another."""
 _MOST = 3
+_WORTH = 1_000
+"""Small files that are asked for within a second before helpers are started: to start one costs as much as to read
+thousands."""
 _AGAIN = 60.0
 """Seconds between two starts of helpers in place of those that died."""
 _ENDING = 5.0
+
+_NEVER = float("-inf")
 
 _log = structlog.get_logger("pannier.helpers")
 
@@ -116,16 +123,36 @@ class Helpers:
         self._number = number if _supported() else 0
         self._helpers: list[_Helper] = []
         self._lock = threading.Lock()
-        self._started = 0.0
+        self._started = self._counted_since = _NEVER
+        self._counted = 0
         self._closed = False
+
+    def __len__(self) -> int:
+        """How many there are, or are to be when there is work for them."""
+        return len(self._helpers) or self._number
 
     def start(self) -> None:
         """Start the processes; those that cannot be are done without. Blocks for some milliseconds."""
         with self._lock:
             self._fill()
 
-    def __len__(self) -> int:
-        return len(self._helpers)
+    def ready(self, files: int) -> bool:
+        """Whether there are processes to ask, now that ``files`` small files are to be read.
+
+        Enough of these within a second have them started, for whoever asks once they are up.
+        """
+        if not self._helpers and self._number:
+            now = time.monotonic()
+            if now - self._counted_since > 1:
+                self._counted_since, self._counted = now, 0
+            self._counted += files  # by any thread: one that is lost in between only has them start later
+            due = self._counted >= _WORTH and now - self._started > _AGAIN
+            if due and self._lock.acquire(blocking=False):
+                try:
+                    self._fill()
+                finally:
+                    self._lock.release()
+        return bool(self._helpers)
 
     def ask(self, root: int, request: Request, *, waiting: int = SLOTS) -> Ticket | None:
         """Have files below the open directory ``root`` read; None if no helper is free.
@@ -170,8 +197,8 @@ class _Helper:
     """One process, and what it was asked."""
 
     lost: bool = False
-    hangs: bool = False
-    """Whether somebody has waited for it in vain, and it has not answered since."""
+    silent: bool = True
+    """Whether nothing was heard of it since it was started, or since somebody has waited for it in vain."""
     _free: list[int] = field(default_factory=lambda: list(range(SLOTS)))
     _asked: dict[int, Ticket] = field(default_factory=dict)
     """By slot: the tickets that wait for an answer."""
@@ -210,10 +237,10 @@ class _Helper:
         return self._memory[number * SLOT : (number + 1) * SLOT]
 
     def ask(self, root: int, request: Request, waiting: int) -> Ticket | None:
-        if self.hangs or not self._free:  # what nobody waits for any more may have been answered
+        if self.silent or not self._free:  # it may be up by now, or have answered what nobody waits for any more
             self._take(0)
         with self._lock:
-            if self.lost or self.hangs or not self._free or len(self._asked) >= waiting:
+            if self.lost or self.silent or not self._free or len(self._asked) >= waiting:
                 return None
             slot = self._free[-1]
             if not request.write(self.slot(slot)):
@@ -230,11 +257,11 @@ class _Helper:
             return ticket
 
     def receive(self, ticket: Ticket, until: float, *, patient: bool = True) -> bool:
-        """Wait until a ticket is answered, or until then; return whether it is. Who hangs is waited for once."""
+        """Wait until a ticket is answered, or until then; return whether it is. One that hangs is waited for once."""
         while ticket.told is None:
-            left = 0 if self.hangs else until - time.monotonic()
+            left = 0 if self.silent else until - time.monotonic()
             if not self._take(max(left, 0), ticket) and ticket.told is None:
-                self.hangs = self.hangs or patient
+                self.silent = self.silent or patient
                 return False
         return True
 
@@ -277,7 +304,9 @@ class _Helper:
         if not message:
             self._lose()
             return
-        self.hangs = False
+        self.silent = False
+        if message == HELLO:
+            return
         ticket = self._asked.pop(message[0])
         ticket.told = message
         if ticket.released:

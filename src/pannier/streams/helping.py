@@ -46,6 +46,8 @@ _MOST_LOOKED_AT = 4_096
 """Names in a directory that is looked at; the server goes through a larger one itself, bit by bit."""
 ANSWER = struct.Struct("=BBI")
 """The slot; whether it was done; how many bytes stand in the slot. Then follow the columns of ``unpack_columns``."""
+HELLO = ANSWER.pack(255, False, 0)
+"""What is said first, of no slot: whoever asks before that would wait for an interpreter to start."""
 COUNT = struct.Struct("=I")
 """How many names; the columns of the answer to ``LOOK``."""
 _LONGEST_HEAD = 64
@@ -177,7 +179,8 @@ def _looked(root: int, source: bytes, slot: memoryview) -> tuple[int, bytes]:
 
 
 def serve(connection: socket.socket, memory: memoryview) -> None:
-    """Answer until nobody is there to ask."""
+    """Say that this process is up, and answer until nobody is there to ask."""
+    connection.send(HELLO)
     while True:
         message, descriptors, _, _ = socket.recv_fds(connection, REQUEST.size, 1)
         if not message:
