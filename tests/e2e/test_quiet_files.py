@@ -83,6 +83,29 @@ async def test_their_pages_leave_unread_but_for_the_last(tmp_path: Path, monkeyp
         assert sent.bytes == 0
 
 
+async def test_the_middle_of_one_whose_checksum_nobody_knows_leaves_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    content = CHANCE.randbytes(64 * MIB)
+    (root / "large.bin").write_bytes(content)
+    volume = SingleFolderVolume("m", root, FOLDER)
+    async with live(tmp_path / "state", volume=volume, archive={"zero_copy_min_age": 0}) as it:
+        token = await it.mint()
+        etag = (await it.get(token, Range="bytes=0-9")).headers["ETag"]
+        with sendfile_watched(monkeypatch) as sent:
+            answer = await it.get(token, Range=f"bytes={10 * MIB}-{60 * MIB - 1}", **{"If-Range": etag})
+        assert (answer.status, len(answer.body)) == (206, 50 * MIB)
+        assert sent.bytes == 50 * MIB - COPIED
+        with sendfile_watched(monkeypatch) as sent:
+            whole = (await it.get(token)).body
+        assert sent.bytes, "the checksum of the whole is known before its first byte leaves"
+        assert whole[10 * MIB : 60 * MIB] == answer.body
+        assert content in whole
+    volume.close()
+
+
 async def test_one_that_changes_before_the_client_has_it_breaks_the_download(tmp_path: Path) -> None:
     async with quiet(tmp_path) as (it, root, token, whole):
         client = Client(it.url(token))

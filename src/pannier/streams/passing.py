@@ -177,12 +177,13 @@ class Passing:
             self._on_their_way.pop().source.close()
 
     def _is_quiet(self, number: int) -> bool:
-        """Whether its pages may be sent as they are, unread: untouched of late, its checksum no matter."""
+        """Whether its pages may be sent as they are, unread: untouched of late, and nobody misses their checksum."""
         if self._quiet_after_ns is None:
             return False
-        if self._shape.layout.checksums and self._hashing.known(self._place, self._shape, number) is None:
+        file = self._now()
+        if file.crc is not None and self._hashing.known(self._place, self._shape, number) is None:
             return False
-        changed_ns = self._now().source.changed_ns()
+        changed_ns = file.source.changed_ns()
         return changed_ns is not None and self._place.volume.now_ns() - changed_ns >= self._quiet_after_ns
 
     def _now(self) -> _File:
