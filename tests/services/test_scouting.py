@@ -167,6 +167,17 @@ async def test_a_directory_that_links_lead_to_again_keeps_no_helper(tmp_path: Pa
         os.close(root)
 
 
+async def test_walks_without_directories_start_no_helpers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "directory").mkdir()
+    asked: list[int] = []
+    monkeypatch.setattr(Helpers, "ready", lambda _, files: bool(asked.append(files)))  # type: ignore[func-returns-value]
+    await plan_of(tmp_path, Helpers(1), files=("file",))
+    assert asked == []
+    await plan_of(tmp_path, Helpers(1), files=("directory",))
+    assert asked != []
+
+
 async def test_nothing_is_kept_open(tmp_path: Path, helpers: Helpers) -> None:
     for number in range(30):
         (tmp_path / f"d{number}").mkdir()

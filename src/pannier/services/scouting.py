@@ -70,10 +70,10 @@ class Scout:
     def _ask(self) -> None:
         """Have helpers look at what comes next; what they have answered is taken first, so that they are free."""
         assert self._shared is not None
-        if not self._helpers.ready(_LIKE_FILES):
-            return
         for source in [source for source, (ticket, _) in self._asked.items() if ticket.is_told()]:
             self._take(source)
+        if not self._expected or not self._helpers.ready(_LIKE_FILES):
+            return
         while self._expected and len(self._asked) + len(self._looked) < _KEPT:
             source = self._expected[-1]
             if self._turn >= _SHARE * len(self._helpers):
