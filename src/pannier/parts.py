@@ -58,13 +58,13 @@ class DeskSettings:
 
 @dataclass(frozen=True)
 class Remembered:
-    """How many of what a server keeps at hand: some 45 MB, once all of it is full. What is not at hand is looked up.
+    """How many of what a server keeps at hand: some 35 MB, once all of it is full. What is not at hand is looked up.
 
     Attributes:
         plans: Of selections, 8 KB each beside 100 bytes an entry (``limits.max-entries`` bounds these of all together).
         sessions: As they stood last, 0.8 KB each; they go on while the state database cannot be read.
         pins: Which archive a link began with, 0.4 KB each.
-        checksums: 0.3 KB each.
+        checksums: 0.15 KB each.
     """
 
     plans: int = 1_000

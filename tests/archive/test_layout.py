@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pannier.archive.layout import Content, Late, Literal, Segment, Units, clip
+from pannier.archive.strings import CHUNK
 from pannier.window import Window
 from tests.archive.strategies import PURE, windows
 
@@ -24,6 +25,14 @@ segment_lists = st.lists(
     max_size=6,
 )
 unit_lists = st.lists(segment_lists.filter(bool), max_size=8)
+
+
+def units_of(lengths: Sequence[int], begin: int = 0, apart: int = 1) -> Units:
+    """Return units of these lengths."""
+    return Units(len(lengths), lambda part: lengths[part.start : part.stop], begin, apart=apart)
+
+
+spacings = st.sampled_from([1, 4, 16, 64])
 
 
 def _one_by_one(segments: Iterable[Segment]) -> list[tuple[str, int, int]]:
@@ -64,7 +73,7 @@ def test_the_segments_of_a_window_are_the_slice_of_all_units(
     units: list[list[Segment]], begin: int, data: st.DataObject
 ) -> None:
     lengths = [sum(segment.length for segment in segments) for segments in units]
-    laid = Units(lengths, begin)
+    laid = units_of(lengths, begin, data.draw(spacings))
     whole = _one_by_one(segment for segments in units for segment in segments)
     window = data.draw(windows(len(whole)))
     found = laid.segments(window.shift(begin), units.__getitem__)
@@ -72,29 +81,42 @@ def test_the_segments_of_a_window_are_the_slice_of_all_units(
 
 
 @PURE
-@given(st.lists(st.integers(1, 9), max_size=9), st.integers(0, 1 << 40), st.data())
+@given(st.lists(st.integers(1, 9), max_size=70), st.integers(0, 1 << 40), st.data())
 def test_the_units_that_touch_a_window_are_those_with_a_byte_in_it(
     lengths: list[int], begin: int, data: st.DataObject
 ) -> None:
-    units = Units(lengths, begin)
+    units = units_of(lengths, begin, data.draw(spacings))
     owners = [unit for unit, length in enumerate(lengths) for _ in range(length)]
     window = data.draw(windows(len(owners) + 20))
     assert list(units.touching(window.shift(begin))) == sorted(set(owners[window.start : window.stop]))
 
 
 @PURE
-@given(st.lists(st.integers(1, 1 << 50), max_size=9), st.integers(0, 1 << 40))
-def test_units_begin_where_the_ones_before_end(lengths: list[int], begin: int) -> None:
-    units = Units(lengths, begin)
+@given(st.lists(st.integers(1, 1 << 50), max_size=70), st.integers(0, 1 << 40), st.data())
+def test_units_begin_where_the_ones_before_end(lengths: list[int], begin: int, data: st.DataObject) -> None:
+    units = units_of(lengths, begin, data.draw(spacings))
     assert len(units) == len(lengths)
-    assert [units.start_of(unit) for unit in range(len(lengths))] == [
-        begin + sum(lengths[:unit]) for unit in range(len(lengths))
-    ]
+    starts = [begin + sum(lengths[:unit]) for unit in range(len(lengths) + 1)]
+    assert [units.start_of(unit) for unit in range(len(lengths) + 1)] == starts
+    start, stop = sorted((data.draw(st.integers(0, len(lengths))), data.draw(st.integers(0, len(lengths)))))
+    assert list(units.starts(start, stop + 1)) == starts[start : stop + 1]
     assert units.stop == begin + sum(lengths)
 
 
+@pytest.mark.parametrize("apart", [1, 16])
+@pytest.mark.parametrize("count", [15, 16, 17, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 40])
+def test_units_are_found_in_any_chunk(count: int, apart: int) -> None:
+    units = units_of([3] * count, 7, apart)
+    for unit in {*range(0, count, 1 + count // 50), count - 1}:
+        assert units.start_of(unit) == 7 + 3 * unit
+        assert units.touching(Window(8 + 3 * unit, 9 + 3 * unit)) == range(unit, unit + 1)
+    assert list(units.starts(0, count + 1)) == [7 + 3 * unit for unit in range(count + 1)]
+    found = units.segments(Window(9, units.stop - 1), lambda _: [Literal(b"abc")])
+    assert b"".join(segment.data for segment in found if isinstance(segment, Literal)) == (b"abc" * count)[2:-1]
+
+
 def test_what_lies_before_the_first_unit_touches_none() -> None:
-    units = Units([5, 5], begin=100)
+    units = units_of([5, 5], 100)
     assert units.touching(Window(0, 100)) == range(0)
     assert units.touching(Window(0, 101)) == range(1)
     assert units.touching(Window(110, 120)) == range(0)
@@ -103,7 +125,7 @@ def test_what_lies_before_the_first_unit_touches_none() -> None:
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 0), (100, 100), (105, 105), (110, 110), (200, 200)])
 def test_an_empty_window_touches_nothing(start: int, stop: int) -> None:
-    assert not Units([5, 5], begin=100).touching(Window(start, stop))
+    assert not units_of([5, 5], 100).touching(Window(start, stop))
 
 
 def test_a_unit_outside_the_window_is_not_even_made() -> None:
@@ -113,7 +135,7 @@ def test_a_unit_outside_the_window_is_not_even_made() -> None:
         made.append(unit)
         return [Literal(bytes(10))]
 
-    assert sum(segment.length for segment in Units([10] * 50).segments(Window(95, 111), make)) == 16
+    assert sum(segment.length for segment in units_of([10] * 50).segments(Window(95, 111), make)) == 16
     assert made == [9, 10, 11]
 
 

@@ -17,16 +17,41 @@ def test_a_checksum_is_known_by_volume_and_identity() -> None:
     assert len(memory) == 2
 
 
-def test_the_one_used_longest_ago_makes_room() -> None:
-    memory = ChecksumMemory(2)
+def test_the_latest_half_stays_and_what_was_recalled_with_it() -> None:
+    memory = ChecksumMemory(4)
     memory.put("v", b"1", 1)
     memory.put("v", b"2", 2)
+    memory.put("w", b"3", 3)  # 1 and 2 are the earlier generation now
     assert memory.get("v", b"1") == 1
-    memory.put("v", b"3", 3)
-    assert [memory.get("v", name) for name in (b"1", b"2", b"3")] == [1, None, 3]
-    memory.put("v", b"1", 9)
     memory.put("v", b"4", 4)
-    assert [memory.get("v", name) for name in (b"1", b"3", b"4")] == [9, None, 4]
+    assert [memory.get(*key) for key in (("w", b"3"), ("v", b"1"), ("v", b"4"), ("v", b"2"))] == [3, 1, 4, None]
+    memory.put("v", b"1", 9)
+    assert memory.get("v", b"1") == 9
+
+
+def test_one_that_changed_is_the_new_one_in_both_generations() -> None:
+    memory = ChecksumMemory(4)
+    memory.put_many("v", [b"1", b"2"], [1, 2], [b"", b""])
+    assert memory.exchange("v", [b"2", b"1", b"0"], [2, 9, 0]) == [2, 1, None]
+    assert memory.get_many("v", [b"0", b"1", b"2"]) == [0, 9, 2]
+    memory.forget("v", b"1")
+    assert memory.get("v", b"1") is None
+
+
+def test_to_go_through_more_than_half_of_them_again_and_again_pushes_none_out() -> None:
+    memory = ChecksumMemory(100)
+    identities = [number.to_bytes(2) for number in range(80)]
+    for _ in range(3):
+        for at in range(0, 80, 8):
+            memory.exchange("v", identities[at : at + 8], range(at, at + 8))
+    assert memory.get_many("v", identities) == list(range(80))
+
+
+def test_more_at_once_than_there_is_room_for_leaves_the_last() -> None:
+    memory = ChecksumMemory(10)
+    memory.exchange("v", [bytes([number]) for number in range(20)], range(20))
+    assert memory.get_many("v", [b"\x0e", b"\x0f", b"\x13"]) == [None, 15, 19]
+    assert len(memory) <= 10
 
 
 def test_a_wrong_one_can_be_forgotten() -> None:

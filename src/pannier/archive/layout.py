@@ -148,42 +148,71 @@ class Layout(Protocol):
 
 
 class Units:
-    """Consecutive runs of bytes with known lengths, found by offset in O(log n); 8 bytes a unit."""
+    """Consecutive runs of bytes, found by offset in O(log n): 8 bytes a unit, or for some units together."""
 
-    def __init__(self, lengths: Iterable[int], begin: int = 0) -> None:
-        self._starts = array("Q", accumulate(lengths, initial=begin))
+    def __init__(
+        self, count: int, lengths: Callable[[range], Iterable[int]], begin: int = 0, *, apart: int = 1
+    ) -> None:
+        """Lay them out from ``begin`` on.
+
+        Args:
+            count: How many there are.
+            lengths: Gives the lengths of a run of units, which is not empty: always the same.
+            begin: Where the first begins.
+            apart: Of how many the first one's start is kept, a divisor of ``CHUNK``; those of the others are made again
+                from their lengths, each time that they are asked for.
+        """
+        self._count, self._lengths, self._apart = count, lengths, apart
+        self._starts = array("Q", [begin])
+        for part in runs(count):  # lists made one after the other, not one for all: other threads have their turn
+            starts = list(accumulate(lengths(part), initial=begin))
+            self._starts.extend(starts[apart::apart])
+            begin = starts[-1]
+        self._stop = begin
 
     def __len__(self) -> int:
-        return len(self._starts) - 1
+        return self._count
 
     @property
     def stop(self) -> int:
-        return self._starts[-1]
+        return self._stop
 
     def start_of(self, unit: int) -> int:
-        return self._starts[unit]
+        """Where a unit begins; of the one after the last, where that ends."""
+        kept, beyond = divmod(unit, self._apart)
+        start = self._starts[kept]
+        return start + sum(self._lengths(range(unit - beyond, unit))) if beyond else start
 
-    def starts(self, start: int, stop: int) -> array[int]:
-        """Where each of a run of units begins."""
-        return self._starts[start:stop]
+    def starts(self, start: int, stop: int) -> Sequence[int]:
+        """Where each of a run of units begins, which is not empty; it may hold the one after the last."""
+        if self._apart == 1:
+            return self._starts[start:stop]
+        kept, beyond = divmod(start, self._apart)
+        lengths = self._lengths(range(start - beyond, stop - 1)) if stop - 1 > start - beyond else ()
+        return list(accumulate(lengths, initial=self._starts[kept]))[beyond:]
 
     def touching(self, window: Window) -> range:
         """The units that hold a byte of ``window``."""
-        window = window.intersect(Window(self._starts[0], self.stop))
+        window = window.intersect(Window(self._starts[0], self._stop))
         if not window:
             return range(0)
-        first = bisect_right(self._starts, window.start) - 1
-        last = bisect_right(self._starts, window.stop - 1) - 1
-        return range(first, last + 1)
+        return range(self._unit_at(window.start), self._unit_at(window.stop - 1) + 1)
 
     def segments(self, window: Window, make: Callable[[int], Iterable[Segment]]) -> Iterator[Segment]:
         """Make the segments of the units that touch ``window``, cut to it."""
-        for unit in self.touching(window):
-            start = self._starts[unit]
-            if window.start <= start and self._starts[unit + 1] <= window.stop:
-                yield from make(unit)
-            else:
-                yield from clip(make(unit), start, window)
+        touching = self.touching(window)
+        for part in runs(touching.stop, touching.start):
+            starts = self.starts(part.start, part.stop + 1)
+            for unit, start, stop in zip(part, starts, starts[1:], strict=False):
+                if window.start <= start and stop <= window.stop:
+                    yield from make(unit)
+                else:
+                    yield from clip(make(unit), start, window)
+
+    def _unit_at(self, offset: int) -> int:
+        """The unit that holds a byte."""
+        first = (bisect_right(self._starts, offset) - 1) * self._apart
+        return first + bisect_right(self.starts(first, min(first + self._apart, self._count)), offset) - 1
 
 
 def runs(stop: int, start: int = 0) -> Iterator[range]:

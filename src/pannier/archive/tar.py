@@ -7,11 +7,11 @@ function of entries and ``VERSION``, and of nothing else; entries stay in the or
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from functools import partial
 
 from pannier.archive import tar_records as records
 from pannier.archive.entries import Entries, Entry, Kind
-from pannier.archive.layout import Content, Literal, Segment, Units, clip, runs
+from pannier.archive.layout import Content, Literal, Segment, Units, clip
 from pannier.window import Window
 
 VERSION = 1
@@ -33,8 +33,7 @@ class TarLayout:
     def __init__(self, entries: Sequence[Entry], late_above: int | None = None) -> None:
         """Lay out ``entries``. ``late_above`` is for formats with checksums and changes nothing here."""
         self._entries = Entries.of(entries)
-        # Lists made one after the other, not one for all: other threads have their turn between them.
-        self._members = Units(chain.from_iterable(map(self._lengths, runs(len(self._entries)))))
+        self._members = Units(len(self._entries), partial(_lengths, self._entries))
         self._length = -(-(self._members.stop + _END_BLOCKS * records.BLOCK) // RECORD) * RECORD
 
     @property
@@ -96,25 +95,6 @@ class TarLayout:
         end = self._members.stop
         yield from clip([_ZEROS] * ((self._length - end) // records.BLOCK), end, window)
 
-    def _lengths(self, part: range) -> list[int]:
-        columns, start, stop = self._entries, part.start, part.stop
-        sizes, mtimes = columns.sizes[start:stop], columns.mtimes[start:stop]
-        plain = (
-            columns.kinds.count(_FILE, start, stop) == len(part)
-            and records.is_plain(max(sizes), min(mtimes))
-            and records.is_plain(0, max(mtimes))
-            and max(columns.name_lengths(start, stop)) <= records.PLAIN_NAME
-            and columns.joined_names(start, stop)[0].isascii()
-        )
-        if plain:
-            return [records.BLOCK + size + -size % records.BLOCK for size in sizes]
-        return [self._length_of(columns[number]) for number in part]
-
-    @staticmethod
-    def _length_of(entry: Entry) -> int:
-        length = records.header_length(entry)
-        return length + entry.size + records.padding(entry.size) if entry.kind is Kind.FILE else length
-
     def _member(self, index: int) -> Iterable[Segment]:
         entry = self._entries[index]
         header = Literal(records.header(entry))
@@ -123,3 +103,23 @@ class TarLayout:
         content = Content(index, Window(0, entry.size))
         padding = records.padding(entry.size)
         return [header, content, Literal(_ZEROS.data[:padding])] if padding else [header, content]
+
+
+def _lengths(entries: Entries, part: range) -> list[int]:
+    start, stop = part.start, part.stop
+    sizes, mtimes = entries.sizes[start:stop], entries.mtimes[start:stop]
+    plain = (
+        entries.kinds.count(_FILE, start, stop) == len(part)
+        and records.is_plain(max(sizes), min(mtimes))
+        and records.is_plain(0, max(mtimes))
+        and max(entries.name_lengths(start, stop)) <= records.PLAIN_NAME
+        and entries.joined_names(start, stop)[0].isascii()
+    )
+    if plain:
+        return [records.BLOCK + size + -size % records.BLOCK for size in sizes]
+    return [_length_of(entries[number]) for number in part]
+
+
+def _length_of(entry: Entry) -> int:
+    length = records.header_length(entry)
+    return length + entry.size + records.padding(entry.size) if entry.kind is Kind.FILE else length

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from functools import partial
 from operator import add
 
 from pannier.archive import zip_records as records
 from pannier.archive.entries import Entries, Entry, Kind
 from pannier.archive.layout import CHECKSUM_LENGTH, Content, Late, Literal, Segment, Units, clip, runs
 from pannier.archive.recipes import ZIP
+from pannier.archive.strings import CHUNK
 from pannier.window import Window
 
 VERSION = 1
 """Part of every ETag: raise it whenever the same entries would give other bytes."""
 
+
+_APART = 64
+"""Records of the directory of which one's place is kept: hardly anything asks for that of a certain one."""
 
 _FILE, _LINK = Kind.FILE.value, Kind.LINK.value
 
@@ -44,7 +48,7 @@ def arrange(entries: Sequence[Entry]) -> Entries:
 
 
 class ZipLayout:
-    """Where everything lies in the ZIP of some entries; 16 bytes an entry beside the entries themselves."""
+    """Where everything lies in the ZIP of some entries; 8 bytes an entry beside the entries themselves."""
 
     checksums = True
 
@@ -58,11 +62,11 @@ class ZipLayout:
             raise ValueError("late_above must be at least 4 GiB - 2: smaller entries never get a data descriptor")
         self._entries = arrange(entries)
         self._late_above = late_above
-        # Lists made one after the other, not one for all: other threads have their turn between them.
-        self._locals = Units(chain.from_iterable(map(self._local_lengths, runs(len(self._entries)))))
-        self._centrals = Units(
-            chain.from_iterable(map(self._central_lengths, runs(len(self._entries)))), begin=self._locals.stop
-        )
+        self._odd = _odd_chunks(self._entries)
+        count = len(self._entries)
+        self._locals = Units(count, partial(_local_lengths, self._entries, self._odd, late_above))
+        lengths = partial(_central_lengths, self._entries, self._odd, self._locals)
+        self._centrals = Units(count, lengths, self._locals.stop, apart=_APART)
         self._end = records.end_records(len(self._entries), self._locals.stop, self._centrals.stop - self._locals.stop)
 
     @property
@@ -133,37 +137,13 @@ class ZipLayout:
         return b"".join(self._central_headers(part, crc32_of) for part in runs(entries.stop, entries.start))
 
     def _is_late(self, entry: int) -> bool:
-        """Whether the entry's CRC-32 follows its content."""
-        late_above = self._late_above
-        return late_above is not None and self._entries.sizes[entry] > late_above and self._has_content(entry)
+        return _is_late(self._entries, self._late_above, entry)
+
+    def _all_plain(self, part: range) -> bool:
+        return _all_plain(self._entries, self._odd, part)
 
     def _has_content(self, entry: int) -> bool:
         return self._entries.kinds[entry] == _FILE and self._entries.sizes[entry] > 0
-
-    def _all_plain(self, part: range) -> bool:
-        entries = self._entries
-        sizes, mtimes = entries.sizes[part.start : part.stop], entries.mtimes[part.start : part.stop]
-        return records.is_plain(max(sizes), min(mtimes)) and records.is_plain(0, max(mtimes))
-
-    def _local_lengths(self, part: range) -> Iterable[int]:
-        entries = self._entries
-        if self._all_plain(part):
-            sizes, names = entries.sizes[part.start : part.stop], entries.name_lengths(part.start, part.stop)
-            return map(records.PLAIN_LOCAL_LENGTH.__add__, map(add, names, sizes))
-        return [
-            records.local_length(entries[number])
-            + entries.sizes[number]
-            + (records.DESCRIPTOR_LENGTH if self._is_late(number) else 0)
-            for number in part
-        ]
-
-    def _central_lengths(self, part: range) -> Iterable[int]:
-        entries = self._entries
-        far = records.needs_zip64(self._locals.start_of(part[0]))
-        if self._all_plain(part) and far == records.needs_zip64(self._locals.start_of(part[-1])):
-            length = records.FAR_CENTRAL_LENGTH if far else records.PLAIN_CENTRAL_LENGTH
-            return map(length.__add__, entries.name_lengths(part.start, part.stop))
-        return [records.central_length(entries[number], self._locals.start_of(number)) for number in part]
 
     def _central_headers(self, part: range, crc32_of: Callable[[int], int]) -> bytes:
         entries, start, stop = self._entries, part.start, part.stop
@@ -210,6 +190,46 @@ class ZipLayout:
         if not self._has_content(entry):
             return [Literal(header)]
         return _with_checksum(entry, header, records.CENTRAL_CRC_AT)
+
+
+def _is_late(entries: Entries, late_above: int | None, entry: int) -> bool:
+    """Whether an entry's CRC-32 follows its content."""
+    return late_above is not None and entries.sizes[entry] > late_above and entries.kinds[entry] == _FILE
+
+
+def _odd_chunks(entries: Entries) -> bytes:
+    """A byte for each chunk of entries: 0 where the size and the time of each are plain."""
+    return bytes(not _are_plain(entries, part) for part in runs(len(entries)))
+
+
+def _all_plain(entries: Entries, odd: bytes, part: range) -> bool:
+    """Whether the size and the time of each of a run of entries are plain, ``odd`` what ``_odd_chunks`` says of all."""
+    return odd.find(1, part.start // CHUNK, (part.stop - 1) // CHUNK + 1) == -1 or _are_plain(entries, part)
+
+
+def _are_plain(entries: Entries, part: range) -> bool:
+    sizes, mtimes = entries.sizes[part.start : part.stop], entries.mtimes[part.start : part.stop]
+    return records.is_plain(max(sizes), min(mtimes)) and records.is_plain(0, max(mtimes))
+
+
+def _local_lengths(entries: Entries, odd: bytes, late_above: int | None, part: range) -> Iterable[int]:
+    if _all_plain(entries, odd, part):
+        sizes, names = entries.sizes[part.start : part.stop], entries.name_lengths(part.start, part.stop)
+        return map(records.PLAIN_LOCAL_LENGTH.__add__, map(add, names, sizes))
+    return [
+        records.local_length(entries[number])
+        + entries.sizes[number]
+        + (records.DESCRIPTOR_LENGTH if _is_late(entries, late_above, number) else 0)
+        for number in part
+    ]
+
+
+def _central_lengths(entries: Entries, odd: bytes, locals: Units, part: range) -> Iterable[int]:
+    far = records.needs_zip64(locals.start_of(part[0]))
+    if _all_plain(entries, odd, part) and far == records.needs_zip64(locals.start_of(part[-1])):
+        length = records.FAR_CENTRAL_LENGTH if far else records.PLAIN_CENTRAL_LENGTH
+        return map(length.__add__, entries.name_lengths(part.start, part.stop))
+    return [records.central_length(entries[number], locals.start_of(number)) for number in part]
 
 
 def _with_checksum(entry: int, record: bytes, at: int) -> Sequence[Segment]:

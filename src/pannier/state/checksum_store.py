@@ -27,7 +27,7 @@ from pannier.state.database import MOUNTS, PATIENCE, Database
 CHECKSUM_FILE = "checksums.db"
 """Its name, in the folder of the state."""
 REMEMBERED = 65_536
-"""Checksums in memory, about 20 MiB of them."""
+"""Checksums in memory, about 10 MiB of them."""
 
 _MOST_WAITING = 20_480
 """Rows in line; more are not kept."""

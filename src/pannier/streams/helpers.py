@@ -18,6 +18,7 @@ import threading
 import time
 from array import array
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import structlog
 
@@ -64,13 +65,19 @@ def _supported() -> bool:
 class Answer:
     """What a helper made of files, valid until the ticket is released; of each its CRC-32, and whether it is packed.
 
-    ``whole`` is what ``contents`` are the parts of.
+    ``whole`` is what ``contents`` are the parts of, whose ``lengths`` these are.
     """
 
     whole: memoryview
-    contents: list[memoryview]
+    lengths: array[int]
     checksums: array[int]
     methods: bytes
+
+    @property
+    def contents(self) -> list[memoryview]:
+        """Each content."""
+        ends = list(accumulate(self.lengths))
+        return [self.whole[start:stop] for start, stop in pairwise((0, *ends))]
 
 
 @dataclass(eq=False, slots=True)
@@ -90,11 +97,7 @@ class Ticket:
             return None
         whole, columns = told
         checksums, lengths, methods = unpack_columns(columns)
-        contents, at = [], 0
-        for size in lengths:
-            contents.append(whole[at : at + size])
-            at += size
-        return Answer(whole, contents, checksums, methods)
+        return Answer(whole, lengths, checksums, methods)
 
     def looked(self) -> Looked | None:
         """Wait for what was seen in a directory, as ``result``."""
