@@ -14,8 +14,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready
-# One test more than there are processors: some only wait. Whoever is done early takes from the others.
-WORKERS ?= $(shell echo $$((1 + $$(nproc))))
+# Two tests more than there are processors: many only wait. Whoever is done early takes from the others.
+WORKERS ?= $(shell echo $$((2 + $$(nproc))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: help commands transcripts run test test-all bench soak fuzz audit lint types fix openapi configuration lock clean

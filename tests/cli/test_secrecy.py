@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -92,11 +93,14 @@ def test_what_a_command_is_given_otherwise_is_in_no_command_line(tmp_path: Path,
 def test_nor_is_what_a_server_knows(tmp_path: Path) -> None:
     """Its helpers, too."""
     (tmp_path / "trip").mkdir()
-    (tmp_path / "trip/a.txt").write_text("a")
+    for number in range(1_200):
+        (tmp_path / f"trip/{number}.txt").write_text("so many that a helper is started")
     password = private(tmp_path / "password", SECRET)
     settings = {"PANNIER_ARCHIVE__HELPERS": "1"}
     with serving(tmp_path, tmp_path / "trip", "--password-file", password, settings=settings) as server:
-        token = server.url("trip").partition("token=")[2]
+        url = server.url("trip")
+        token = url.partition("token=")[2]
+        urlopen(url, timeout=LIMIT).read()
         kept = json.loads((server.state / "secrets.json").read_text())
         lines = command_lines()
         assert any(parent(pid) == server.process.pid for pid in lines)

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pannier.streams.queues import most_held
 from tests.cli.commands import LIMIT, ask
 from tests.deploy.fronts import Front, front
 from tests.e2e import trees
@@ -29,7 +30,7 @@ from tests.e2e.running import HeldPort
 from tests.e2e.test_proxy import signed, upstream_claims
 
 MIB = 1024 * 1024
-LARGE = 64 * MIB
+LARGE = 64 * MIB + 2 * most_held()  # half of it is more than all queues on the way hold
 """Bytes: many times what the sockets between client, proxy and server hold."""
 PREFIX = "/store"
 BEHIND = f'path-prefix = "{PREFIX}"\ntrusted-proxies = ["127.0.0.1/32"]'

@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from pannier.streams.base import COPIED
+from pannier.streams.passing import LEAST_UNREAD
 from pannier.volumes.posix import SingleFolderVolume
 from tests.api.live import FOLDER, Live, live
 
 MIB = 1024 * 1024
 CHANCE = random.Random(8)
-CONTENTS = {f"{number:02}.bin": CHANCE.randbytes(CHANCE.randint(MIB // 2, 3 * MIB)) for number in range(36)}
+SIZES = [CHANCE.randint(LEAST_UNREAD // 2, 3 * LEAST_UNREAD) for _ in range(36)]
+CONTENTS = {f"{number:02}.bin": CHANCE.randbytes(size) for number, size in enumerate(SIZES)}
 CONTENTS |= {f"{number:02}.txt": CHANCE.randbytes(5_000) for number in range(36)}
 TOTAL = sum(map(len, CONTENTS.values()))
 
@@ -71,9 +73,9 @@ async def test_their_pages_leave_unread_but_for_the_last(tmp_path: Path, monkeyp
         before = len(os.listdir("/proc/self/fd"))
         with sendfile_watched(monkeypatch) as sent:
             assert (await it.get(token)).body == whole
-        small = sum(len(content) for content in CONTENTS.values() if len(content) < MIB)
-        assert TOTAL - COPIED - small - 3 * MIB <= sent.bytes <= TOTAL - COPIED
-        assert sent.most_open - before <= COPIED // MIB + 8
+        small = sum(len(content) for content in CONTENTS.values() if len(content) < LEAST_UNREAD)
+        assert TOTAL - COPIED - small - 3 * LEAST_UNREAD <= sent.bytes <= TOTAL - COPIED
+        assert sent.most_open - before <= COPIED // LEAST_UNREAD + 8
         await closed(before)
         for first, last in ((0, TOTAL // 2), (3_000_000, 30_000_000), (TOTAL // 3, len(whole) - 1)):
             answer = await it.get(token, Range=f"bytes={first}-{last}")
@@ -88,20 +90,20 @@ async def test_the_middle_of_one_whose_checksum_nobody_knows_leaves_unread(
 ) -> None:
     root = tmp_path / "root"
     root.mkdir()
-    content = CHANCE.randbytes(64 * MIB)
+    content = CHANCE.randbytes(4 * COPIED)
     (root / "large.bin").write_bytes(content)
     volume = SingleFolderVolume("m", root, FOLDER)
     async with live(tmp_path / "state", volume=volume, archive={"zero_copy_min_age": 0}) as it:
         token = await it.mint()
         etag = (await it.get(token, Range="bytes=0-9")).headers["ETag"]
         with sendfile_watched(monkeypatch) as sent:
-            answer = await it.get(token, Range=f"bytes={10 * MIB}-{60 * MIB - 1}", **{"If-Range": etag})
-        assert (answer.status, len(answer.body)) == (206, 50 * MIB)
-        assert sent.bytes == 50 * MIB - COPIED
+            answer = await it.get(token, Range=f"bytes={COPIED}-{3 * COPIED - 1}", **{"If-Range": etag})
+        assert (answer.status, len(answer.body)) == (206, 2 * COPIED)
+        assert sent.bytes == COPIED
         with sendfile_watched(monkeypatch) as sent:
             whole = (await it.get(token)).body
         assert sent.bytes, "the checksum of the whole is known before its first byte leaves"
-        assert whole[10 * MIB : 60 * MIB] == answer.body
+        assert whole[COPIED : 3 * COPIED] == answer.body
         assert content in whole
     volume.close()
 

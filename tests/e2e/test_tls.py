@@ -53,7 +53,8 @@ class Site:
         self.proxy = self._started()
 
     def _started(self) -> Proxy:
-        proxy = Proxy(self.home, self._config)
+        # a helper would be started among what is counted
+        proxy = Proxy(self.home, self._config, PANNIER_ARCHIVE__HELPERS="0")
         proxy.wait_said("\n  state ")
         return proxy
 

@@ -116,6 +116,7 @@ def test_a_client_that_is_killed_goes_on_with_what_it_noted(
                     assert time.monotonic() < deadline
                     time.sleep(0.01)
                 noted = noted_of(out)
+                time.sleep(0.3)  # some more comes
                 process.send_signal(number)
         assert Coverage.parse(noted_of(out)).length > Coverage.parse(noted).length  # Ctrl-C notes what came
         with Client() as client:

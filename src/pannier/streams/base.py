@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pannier.errors import SourceUnreadable
+from pannier.streams.queues import most_held
 from pannier.window import Window
 
 HELD_BACK = 64 * 1024
 """The last bytes of every response, kept until all files it touched were checked again (``docs/architecture.md``)."""
 
-COPIED = 16 * 1024 * 1024
-"""Bytes that follow, copied or not, before pages that were sent by reference are taken to be through: more than the
-queues of both ends usually hold (4 and 6 MiB), so that nothing refers to them any more, not even for a client on this
-host. The last of a response are always copied."""
+COPIED = most_held()
+"""Bytes that follow, copied or not, before pages that were sent by reference are taken to be through: as many as the
+queues of both ends can hold, so that nothing refers to them any more, not even for a client, or a proxy, on this host.
+The last of a response are always copied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from pannier.streams.hashing import Hashing, Place
 from pannier.volumes.base import Folder, Source
 from pannier.window import Window
 
-_LEAST_UNREAD = 1024 * 1024
-"""Bytes of a run from which on its pages are sent by reference: of smaller ones too many would be open at a time."""
+LEAST_UNREAD = COPIED // 16
+"""Bytes of a run from which on its pages are sent by reference, usually 1 MiB: else too many would be open at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Passing:
             source = folder.open(entry.source, entry.identity, entry.path)
             crc = 0 if window.start == 0 and self._shape.layout.checksums else None
             self._file = _File(number, source, window.start, crc)
-        quiet = window.length >= _LEAST_UNREAD and self._is_quiet(number)
+        quiet = window.length >= LEAST_UNREAD and self._is_quiet(number)
         return Run(number, window, self._file.source, quiet)
 
     def feed(self, data: memoryview) -> None:
