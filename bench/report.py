@@ -19,11 +19,11 @@ measured, no more: a scenario that was not run is not here.
 ## Method
 
 Each server is a process of its own on loopback, Pannier as `pannier serve` with one worker process and its settings
-as shipped (on two processors that is one helper process for small files, whose CPU time and memory are counted with the
-server's), except that every download walks its tree again (`plan-fresh-max = "0s"`), because the peers do too. Peers
-are installed at the versions shown, each in an environment of its own; libraries run behind aiohttp, used as their
-documentation says, with their chunks gathered to 256 KiB in a thread; `tar` writes into a pipe of 1 MiB that is read
-in a thread; nginx has one worker and sendfile.
+as shipped, except that every download walks its tree again (`plan-fresh-max = "0s"`), because the peers do too. On two
+processors it starts one helper process when there are thousands of small files to read, whose CPU time and memory are
+counted with the server's. Peers are installed at the versions shown, each in an environment of its own; libraries run
+behind aiohttp, used as their documentation says, with their chunks gathered to 256 KiB in a thread; `tar` writes into a
+pipe of 1 MiB that is read in a thread; nginx has one worker and sendfile.
 
 For each peer, both servers run side by side. First both are downloaded from once and every byte is verified (`unzip
 -t` and all names, sizes and checksums against the data; `tar -d`; a CRC-32), which also fills the page cache, and
