@@ -304,6 +304,8 @@ async def test_they_are_started_when_there_is_work_for_them(tmp_path: Path) -> N
             shape = await helped.shape("zip")
             assert processes(helpers) == []
             whole = await helped.bytes_of(shape)
+            while not processes(helpers):  # a machine that is busy may take more than a second for so many
+                assert await helped.bytes_of(shape) == whole
             (pid,) = processes(helpers)
             wait_for(helpers)
             before = _cpu(pid)
