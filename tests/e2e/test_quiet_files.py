@@ -44,10 +44,10 @@ async def quiet(tmp_path: Path) -> AsyncIterator[tuple[Live, Path, str, bytes]]:
 
 
 class Sent:
-    """What left by ``sendfile``, and the most descriptors that were open then."""
+    """What left by ``sendfile``, the most that it was asked for at once, and the most descriptors that were open then."""
 
     def __init__(self) -> None:
-        self.bytes = self.most_open = 0
+        self.bytes = self.most_at_once = self.most_open = 0
 
 
 @contextmanager
@@ -58,6 +58,7 @@ def sendfile_watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
         got = real(out, file, offset, count)
         with lock:
             sent.bytes += got
+            sent.most_at_once = max(sent.most_at_once, count)
             sent.most_open = max(sent.most_open, len(os.listdir("/proc/self/fd")))
         return got
 
@@ -100,6 +101,7 @@ async def test_the_middle_of_one_whose_checksum_nobody_knows_leaves_unread(
             answer = await it.get(token, Range=f"bytes={COPIED}-{3 * COPIED - 1}", **{"If-Range": etag})
         assert (answer.status, len(answer.body)) == (206, 2 * COPIED)
         assert sent.bytes == COPIED
+        assert sent.most_at_once <= 8 * MIB, "a call that a slow disk and a fast client make long"
         with sendfile_watched(monkeypatch) as sent:
             whole = (await it.get(token)).body
         assert sent.bytes, "the checksum of the whole is known before its first byte leaves"

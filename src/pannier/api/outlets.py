@@ -35,6 +35,9 @@ from pannier.streams.workers import Workers
 
 _PIECE = 256 * 1024
 """Bytes of a file that are read, hashed and sent at once: they stay in the processor's cache."""
+_PAGES = 8 * 1024 * 1024
+"""Bytes of a file that one ``sendfile`` is asked for: it returns when the socket is full, which it never is where the
+client is as fast, and a slow disk would hold the thread for the whole file."""
 _SLICE = 64 * 1024
 """Bytes that a transport is given at once: those of a slow client wait there a second time, and encrypted."""
 _SMALL = 32 * 1024
@@ -318,7 +321,7 @@ class SocketOutlet:
         until = time.monotonic() + _BURST
         while offset < stop and time.monotonic() <= until:
             try:
-                sent = os.sendfile(self._socket.fileno(), span.fd, offset, stop - offset)
+                sent = os.sendfile(self._socket.fileno(), span.fd, offset, min(_PAGES, stop - offset))
             except BlockingIOError:
                 if not self._poll.poll(_PATIENCE_MS):
                     break
