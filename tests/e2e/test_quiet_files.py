@@ -44,7 +44,7 @@ async def quiet(tmp_path: Path) -> AsyncIterator[tuple[Live, Path, str, bytes]]:
 
 
 class Sent:
-    """What left by ``sendfile``, the most that it was asked for at once, and the most descriptors that were open then."""
+    """What left by ``sendfile``, how much of it was asked for at once, and how many descriptors were open then."""
 
     def __init__(self) -> None:
         self.bytes = self.most_at_once = self.most_open = 0
