@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,32 @@ def test_a_token_has_so_many_places() -> None:
     admission.admit("b")
     held.leave()
     admission.admit("a")
+
+
+async def test_a_place_is_waited_for_a_moment() -> None:
+    """A client that has its last byte asks for more, and the stream of that byte is not closed yet."""
+    admission = Admission(10, 1)
+    held = admission.admit("a")
+    waiting = [asyncio.create_task(admission.enter("a")) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    held.leave()
+    (entered,), (refused,) = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    assert admission.running == 1
+    with pytest.raises(Busy):
+        await refused
+    (await entered).leave()
+    assert admission.running == 0
+
+
+async def test_who_gives_up_waiting_takes_no_place() -> None:
+    admission = Admission(1, 1)
+    held = admission.admit("a")
+    waiting = asyncio.create_task(admission.enter("b"))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    held.leave()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert admission.running == 0
 
 
 def test_leaving_twice_gives_one_place_back() -> None:

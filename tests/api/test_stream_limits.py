@@ -50,6 +50,16 @@ async def test_all_paths_of_a_single_download_are_counted_together(tmp_path: Pat
         assert (await it.ask("GET", f"{url}b", Range="bytes=0-9")).status == 206
 
 
+async def test_one_after_the_other_is_never_too_many(tmp_path: Path) -> None:
+    """Each on a connection of its own, as soon as the last byte of the one before is there."""
+    settings: dict[str, Any] = {"limits": {"max_streams_per_token": 1}}
+    async with live(tmp_path, **settings) as it:
+        it.write("large", LARGE[:3_000_000])
+        token = await it.mint()
+        statuses = [(await it.get(token, Connection="close")).status for _ in range(60)]
+    assert statuses == [200] * 60
+
+
 async def test_a_client_that_leaves_gives_its_place_back(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"limits": {"max_streams": 1}}
     async with live(tmp_path, **settings) as it:

@@ -51,7 +51,7 @@ class Streaming:
             Busy: Too many streams are running.
             PannierError: As ``StreamReader.read``.
         """
-        admitted = self.admission.admit(session)
+        admitted = await self.admission.enter(session)
         items = reader.read(window)
         try:
             return Stream(items, await anext(items), admitted)
