@@ -15,7 +15,7 @@ from pannier.streams.helping import request_to_look
 def helping(number: int) -> Iterator[Helpers]:
     """Run helper processes that are through with their start, which takes a while on a machine that is busy."""
     helpers = Helpers(number)
-    helpers.start()
+    helpers.ready(1_000)
     try:
         wait_for(helpers)
         yield helpers

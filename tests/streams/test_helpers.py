@@ -316,7 +316,7 @@ async def test_they_are_started_when_there_is_work_for_them(tmp_path: Path) -> N
 
 def test_one_that_has_not_said_that_it_is_up_is_asked_nothing() -> None:
     with closing(Helpers(1)) as helpers:
-        helpers.start()
+        assert helpers.ready(1_000)
         (pid,) = processes(helpers)
         os.kill(pid, signal.SIGSTOP)
         try:

@@ -273,8 +273,8 @@ class ArchiveSettings(Section):
 
     zero_copy: bool = Field(
         True,
-        description="Send files of 1 MiB and more with sendfile, if their checksum is known and nobody touched them "
-        "for a while.",
+        description="Send files with sendfile that nobody touched for a while and whose checksum need not be computed "
+        "on the way: in archives those of 1 MiB and more, alone those of over 32 MiB (more, if tcp_rmem is raised).",
     )
     zero_copy_min_age: Duration = Field(600, description="How long nobody must have touched such a file.")
     helpers: int | None = Field(

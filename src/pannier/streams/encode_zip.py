@@ -217,7 +217,8 @@ def _group(work: Work, folder: Folder, numbers: range) -> _Group:
     entries = work.shape.layout.entries
     with closing(folder.whole_reader()) as reader:
         root = reader.root()
-        request = request_of(entries, numbers, PACK) if work.helpers.ready(len(numbers)) else None
+        helped = root is not None and work.helpers.ready(len(numbers))
+        request = request_of(entries, numbers, PACK) if helped else None
         if root is not None and request is not None and (ticket := work.helpers.ask(root, request, waiting=1)):
             try:
                 if (answer := ticket.result()) is not None:

@@ -134,15 +134,11 @@ class Helpers:
         """How many there are, or are to be when there is work for them."""
         return len(self._helpers) or self._number
 
-    def start(self) -> None:
-        """Start the processes; those that cannot be are done without. Blocks for some milliseconds."""
-        with self._lock:
-            self._fill()
-
     def ready(self, files: int) -> bool:
         """Whether there are processes to ask, now that ``files`` small files are to be read.
 
-        Enough of these within a second have them started, for whoever asks once they are up.
+        Enough of these within a second have them started, for whoever asks once they are up; those that cannot be are
+        done without. That blocks for some milliseconds.
         """
         if not self._helpers and self._number:
             now = time.monotonic()

@@ -176,7 +176,7 @@ class Passage:
         assert self._whole is not None
         root, turn, layout = self._whole.root(), len(self._helpers) + 1, self._shape.layout
         tickets: list[Ticket | None] = [None] * len(runs)
-        if root is not None and turn > 1 and self._helpers.ready(runs[-1].stop - runs[0].start):
+        if root is not None and self._helpers.ready(runs[-1].stop - runs[0].start):
             for at, run in enumerate(runs):
                 if at % turn < turn - 1:
                     request = request_of(layout.entries, run, layout.recipe(run) or READ)
