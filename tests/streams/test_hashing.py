@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from pannier import metrics
 from pannier.archive.plan import Checksums
 from pannier.errors import SourceChanged
 from pannier.state.checksum_store import SqliteChecksums
 from pannier.streams.hashing import SMALL, Hashing
-from tests.streams.bench import FOLDER, bench
+from tests.streams.bench import FOLDER, bench, collect
 
 DATA = random.Random(1).randbytes(SMALL * 3)
 
@@ -133,6 +134,27 @@ async def test_what_a_durable_store_keeps_is_not_read_again(tmp_path: Path) -> N
             assert await hashing.crc(it.place, large, 0) == expected[0]  # asked for alone, too
             store.close()
         assert it.watched.read[b"f"] == len(DATA)
+
+
+@pytest.mark.parametrize("files", [3, 30])
+async def test_few_files_and_many_are_looked_up_before_they_are_read(tmp_path: Path, files: int) -> None:
+    """Few are looked up one by one, many together; what the store knows is read once, to be sent, and told as a hit."""
+    async with bench() as it:
+        for number in range(files):
+            it.write(b"f%02d" % number, DATA + b"%02d" % number)
+        for reads, misses, hits in ((2, files, 0), (3, 0, files)):
+            store = SqliteChecksums(tmp_path / "checksums.db", 2**20)
+            assert store.open(30)
+            it.hashing = Hashing(it.workers[1], store)
+            it.engine = replace(it.engine, hashing=it.hashing)
+            told = {name: metrics.CHECKSUMS.labels(name)._value.get() for name in ("hit", "miss")}
+            shape = await it.shape()
+            await collect(it.reader(replace(shape, checksums=Checksums(shape.layout.entries))))
+            store.close()
+            more = {name: metrics.CHECKSUMS.labels(name)._value.get() - was for name, was in told.items()}
+            assert more["miss"] == misses
+            assert more["hit"] - hits in (0, 1)  # who sends may have the first one looked up, or hashed, before
+            assert set(it.watched.read.values()) == {reads * (len(DATA) + 2)}
 
 
 async def test_what_was_being_written_is_not_kept(tmp_path: Path) -> None:

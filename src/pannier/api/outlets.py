@@ -220,7 +220,6 @@ class SocketOutlet:
         except OSError:  # no descriptor is left: the transport needs none
             transport.set_write_buffer_limits()
             return None
-        copy.setblocking(False)
         return cls(transport, copy, pump)
 
     async def write(self, data: bytes) -> None:

@@ -49,6 +49,7 @@ _FILL = _NUMBERS + (  # noqa: S608 - constants alone
     "INSERT OR REPLACE INTO batch "
     "SELECT substr(:identities, i * :width + 1, :width), substr(:checksums, i * 4 + 1, 4) FROM n"
 )
+_WHERE = "SELECT (SELECT number FROM volumes WHERE id = ?), (SELECT group_concat(number) FROM segments)"  # in no order
 _FIND = _NUMBERS + (  # noqa: S608 - constants alone
     "SELECT group_concat(printf('%08X', n.i) || hex(c.crc32), '') FROM n CROSS JOIN checksums AS c "
     "ON c.segment = :segment AND c.volume = :volume AND c.identity = substr(:identities, n.i * :width + 1, :width)"
@@ -98,16 +99,16 @@ class Found:
 def find(connection: sqlite3.Connection, volume_id: str, identities: Sequence[bytes], limit: int) -> Found:
     """Return what is known of at most ``SLICE`` identities; rows age where ``limit`` bytes are nearly used."""
     found = Found([None] * len(identities))
-    row = connection.execute("SELECT number FROM volumes WHERE id = ?", (volume_id,)).fetchone()
-    if row is None:
+    volume, numbers = connection.execute(_WHERE, (volume_id,)).fetchone()
+    if volume is None:
         return found
-    segments = _segments(connection)
+    segments = sorted(map(int, numbers.split(",")))
     for width in {len(identity) for identity in identities}:
         left = [i for i, identity in enumerate(identities) if len(identity) == width]
         for segment in reversed(segments):
             bound = {
                 "segment": segment,
-                "volume": row[0],
+                "volume": volume,
                 "identities": b"".join([identities[i] for i in left]),
                 "width": width,
                 "count": len(left),

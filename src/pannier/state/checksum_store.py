@@ -29,8 +29,8 @@ CHECKSUM_FILE = "checksums.db"
 REMEMBERED = 65_536
 """Checksums in memory, about 10 MiB of them."""
 
-_MOST_WAITING = 20_480
-"""Rows in line; more are not kept."""
+_MOST_WAITING = 12_288
+"""Rows in line, about 3 MiB of them, and as many that are being written; more are not kept."""
 _HEADROOM = 256 * 1024
 """Bytes kept free below the limit: what one slice may bring."""
 _DELAY = 1.0

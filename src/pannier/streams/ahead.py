@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 _BATCH_FILES = 256
 _BATCH_BYTES = 16 * 1024 * 1024
+_FEW = 16
+"""Entries that are looked up one by one, each when it is hashed; to look them up together is a wait before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +125,20 @@ class Ahead:
         while at < numbers.stop:
             part = range(at, min(numbers.stop, at + 20_000))
             at = part.stop
-            for number in await self._workers.run(self._pick_large, part):
+            if len(part) <= _FEW:
+                unknown = self._hashing.not_at_hand(self._place, self._shape, self._large(part))
+            else:
+                unknown = await self._workers.run(self._large_unknown_of_many, part)
+            for number in unknown:
                 yield number
 
-    def _pick_large(self, numbers: range) -> list[int]:
-        shape, layout = self._shape, self._shape.layout
+    def _large_unknown_of_many(self, numbers: range) -> list[int]:
+        return self._hashing.unknown(self._place, self._shape, self._large(numbers))
+
+    def _large(self, numbers: range) -> list[int]:
+        layout = self._shape.layout
         sizes, first = layout.entries.sizes, layout.checksum_first
-        large = [number for number in numbers if sizes[number] > SMALL and first(number)]
-        return self._hashing.unknown(self._place, shape, large)
+        return [number for number in numbers if sizes[number] > SMALL and first(number)]
 
 
 class Background:

@@ -167,6 +167,12 @@ class Hashing:
         metrics.looked_up(len(numbers) - len(left), 0)
         return left
 
+    def not_at_hand(self, place: Place, shape: Shape, numbers: Sequence[int]) -> list[int]:
+        """Those of ``numbers``, a few, whose checksum is not at hand, and may be known to the store; as ``known``."""
+        left = [number for number in numbers if self.known(place, shape, number) is None]
+        metrics.looked_up(len(numbers) - len(left), 0)
+        return left
+
     def _look_up(self, place: Place, shape: Shape, numbers: Sequence[int]) -> list[int]:
         """Ask the store for all of ``numbers`` at once, and return those that it does not know."""
         left, identity = [], shape.layout.entries.identity
@@ -204,6 +210,7 @@ class Hashing:
     def _first_burst(self, place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
         known = self._store.get(place.volume.id, entry.identity)
         if known is not None:
+            metrics.looked_up(1, 0)
             return entry.size, known
         if not offset:
             metrics.looked_up(0, 1)
