@@ -23,9 +23,8 @@ from pannier.errors import ConfigInvalid
 _CUT_SECONDS = 1.0
 _BACKLOG = 1_024
 _AT_ONCE = 2
-"""Connections that are taken in one turn of the event loop: of hundreds that come together, those that are there
-already would wait until all of them have been taken, read and begun to be answered. An answer takes some turns: of 300
-downloads that began together, others waited 0.1 s with 16, 0.06 s with 2, and the last one of them a second more."""
+"""Connections that are taken in one turn of the event loop. An answer needs several turns, each as long as all that has
+begun: while 300 downloads begin together, others wait half as long as with 16, and the last one begins 0.8 s later."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 """What the system says of a connection that waits and cannot be accepted now."""
 
