@@ -31,9 +31,9 @@ from tests.e2e.test_proxy import signed, upstream_claims
 
 MIB = 1024 * 1024
 LARGE = 64 * MIB + 2 * most_held()
+"""Bytes: many times what the sockets between client, proxy and server hold."""
 QUEUED = 16 * MIB + most_held()
 """Bytes, more than all queues on the way hold."""
-"""Bytes: many times what the sockets between client, proxy and server hold."""
 PREFIX = "/store"
 BEHIND = f'path-prefix = "{PREFIX}"\ntrusted-proxies = ["127.0.0.1/32"]'
 TUS = {"Tus-Resumable": "1.0.0"}

@@ -120,18 +120,18 @@ def test_two_processes_see_each_others_rows(path: Path) -> None:
         store = SqliteChecksums(Path(sys.argv[1]), 2**26)
         store.open(30)
         first = int(sys.argv[2])
-        for number in range(first, first + 10_000):
+        for number in range(first, first + 20_000):
             store.put("v", number.to_bytes(32, "big"), number)
         store.close(60)
     """
     with opened(path) as store:
         store.put("v", identity(999_999), 1)
         command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
-        writers = [subprocess.Popen([*command, str(first)]) for first in (0, 10_000)]
+        writers = [subprocess.Popen([*command, str(first)]) for first in (0, 20_000)]
         for writer in writers:
             assert writer.wait(60) == 0
         assert store.flush()
-        assert store.get_many("v", [identity(n) for n in range(20_000)]) == list(range(20_000))
+        assert store.get_many("v", [identity(n) for n in range(40_000)]) == list(range(40_000))
         store.put("w", identity(1), 5)
         assert store.flush()
         with opened(path) as other:

@@ -216,7 +216,7 @@ class SocketOutlet:
         if transport.is_closing():
             raise _left()
         try:
-            copy = shared.dup()
+            copy = shared.dup()  # as non-blocking as what it copies
         except OSError:  # no descriptor is left: the transport needs none
             transport.set_write_buffer_limits()
             return None

@@ -49,7 +49,9 @@ _FILL = _NUMBERS + (  # noqa: S608 - constants alone
     "INSERT OR REPLACE INTO batch "
     "SELECT substr(:identities, i * :width + 1, :width), substr(:checksums, i * 4 + 1, 4) FROM n"
 )
-_WHERE = "SELECT (SELECT number FROM volumes WHERE id = ?), (SELECT group_concat(number) FROM segments)"  # in no order
+_VOLUME_AND_SEGMENTS = (  # the latter in no order
+    "SELECT (SELECT number FROM volumes WHERE id = ?), (SELECT group_concat(number) FROM segments)"
+)
 _FIND = _NUMBERS + (  # noqa: S608 - constants alone
     "SELECT group_concat(printf('%08X', n.i) || hex(c.crc32), '') FROM n CROSS JOIN checksums AS c "
     "ON c.segment = :segment AND c.volume = :volume AND c.identity = substr(:identities, n.i * :width + 1, :width)"
@@ -99,7 +101,7 @@ class Found:
 def find(connection: sqlite3.Connection, volume_id: str, identities: Sequence[bytes], limit: int) -> Found:
     """Return what is known of at most ``SLICE`` identities; rows age where ``limit`` bytes are nearly used."""
     found = Found([None] * len(identities))
-    volume, numbers = connection.execute(_WHERE, (volume_id,)).fetchone()
+    volume, numbers = connection.execute(_VOLUME_AND_SEGMENTS, (volume_id,)).fetchone()
     if volume is None:
         return found
     segments = sorted(map(int, numbers.split(",")))

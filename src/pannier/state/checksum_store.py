@@ -29,8 +29,8 @@ CHECKSUM_FILE = "checksums.db"
 REMEMBERED = 65_536
 """Checksums in memory, about 10 MiB of them."""
 
-_MOST_WAITING = 12_288
-"""Rows in line, about 3 MiB of them, and as many that are being written; more are not kept."""
+_MOST_WAITING = 20_480
+"""Rows in line and being written, about 4 MiB of them; more are not kept."""
 _HEADROOM = 256 * 1024
 """Bytes kept free below the limit: what one slice may bring."""
 _DELAY = 1.0
@@ -246,7 +246,8 @@ class SqliteChecksums:
 
     def _line(self, volume_id: str, rows: Mapping[bytes, _Row | None]) -> None:
         with self._changed:
-            if self._number_waiting >= _MOST_WAITING or self._closing:
+            in_flight = sum(map(len, self._in_flight.values()))
+            if self._number_waiting + in_flight >= _MOST_WAITING or self._closing:
                 self._dropped += len(rows)
                 return
             waiting = self._waiting.setdefault(volume_id, {})
@@ -325,7 +326,8 @@ class SqliteChecksums:
 
     def _put_back(self, line: _Waiting) -> None:
         for volume_id, rest in line.items():
-            for identity, row in rest.items():
+            while rest:  # each goes from one to the other: in both it would count twice
+                identity, row = rest.popitem()
                 with self._changed:
                     newer = identity in self._waiting.get(volume_id, ())
                 if not newer:
