@@ -39,6 +39,31 @@ def test_what_threads_freed_goes_back_to_the_system() -> None:
     assert full - left > 40_000_000
 
 
+_PIECES = """
+import resource, threading
+from pannier import memory
+memory.share_heap()
+def turns():
+    for turn in range(104):
+        if turn == 4:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        parts = [bytes(1 << 18) for _ in range(4)]
+        pieces = [b"".join(parts) for _ in range(3)]
+        del parts, pieces
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+thread = threading.Thread(target=turns)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps")
+def test_pieces_that_come_and_go_are_not_taken_from_the_system_each_time() -> None:
+    """A hundred times 4 MiB are 102,400 pages, each of which would be a page fault."""
+    done = subprocess.run([sys.executable, "-c", _PIECES], capture_output=True, text=True, check=True, timeout=60)
+    assert int(done.stdout) < 10_000
+
+
 _COLLECTIONS = """
 import asyncio, gc, sys
 from pannier import memory
