@@ -12,7 +12,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ from pannier.streams.ahead import AheadSettings, Background
 from pannier.streams.archive import ArchiveReader, Engine
 from pannier.streams.encoding import EncodedReader, Encoding
 from pannier.streams.hashing import Hashing, Place
-from pannier.streams.helpers import Helpers, sensible_number
+from pannier.streams.helpers import Helpers, Ticket, sensible_number
 from pannier.streams.helping import PACK, READ, SLOT, SLOTS, request_to_look
 from pannier.streams.small import request_of
 from pannier.streams.workers import Workers
@@ -283,6 +283,37 @@ async def test_more_than_a_helper_takes_is_read_by_others(tmp_path: Path) -> Non
                 request = request_of(entries, range(number, number + 1))
                 assert request is not None
                 assert helpers.ask(reader.root(), request) is None
+
+
+@pytest.mark.parametrize("client", ["waits", "leaves", "is cut off"])
+async def test_a_client_keeps_nothing_of_a_helper(tmp_path: Path, client: str) -> None:
+    plant(tmp_path)
+    with helping(1) as helpers:
+        async with desk(tmp_path, helpers) as helped:
+            shape = await helped.shape("zip")
+            root = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+            async with aclosing(helped.reader(shape).read()) as items:
+                await anext(items)
+                match client:
+                    case "leaves":
+                        await items.aclose()
+                    case "is cut off":
+                        for name in FILES:
+                            (tmp_path / name).unlink()
+                        with pytest.raises(SourceChanged):
+                            async for _ in items:
+                                pass
+                tickets: list[Ticket] = []
+                try:
+                    async with asyncio.timeout(30):  # what is read ahead of the client takes its time
+                        while len(tickets) < SLOTS:
+                            if (ticket := helpers.ask(root, request_to_look(b""))) is not None:
+                                tickets.append(ticket)
+                            await asyncio.sleep(0.01)
+                finally:
+                    os.close(root)
+                    for ticket in tickets:
+                        ticket.release()
 
 
 async def test_nothing_is_kept_open(tmp_path: Path, helpers: Helpers) -> None:

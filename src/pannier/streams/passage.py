@@ -67,6 +67,8 @@ class Passage:
         self._small: tuple[int, bytes] = (-1, b"")
         self._enough = self._gathered = 0
         self._parts: list[bytes | memoryview] = []
+        self._tickets: list[Ticket] = []
+        """Of the helpers in whose memory some parts are."""
         self._steps: Iterator[int | Late | Run] = iter(())
 
     def enter(self) -> None:
@@ -89,18 +91,22 @@ class Passage:
         self._enough, self._gathered = enough, 0
         wants: int | Run | None = None
         ended = True
-        for step in self._steps:
-            if isinstance(step, int):
-                self._gathered += step
-                if self._gathered < enough:
-                    continue
-            else:
-                wants = step.entry if isinstance(step, Late) else step
-            ended = False
-            break
-        data = b"".join(self._parts)
-        self._parts.clear()
-        return Burst(data, wants, ended)
+        try:
+            for step in self._steps:
+                if isinstance(step, int):
+                    self._gathered += step
+                    if self._gathered < enough:
+                        continue
+                else:
+                    wants = step.entry if isinstance(step, Late) else step
+                ended = False
+                break
+            return Burst(b"".join(self._parts), wants, ended)
+        finally:  # no request to a helper outlives this call: a client that waits keeps none
+            self._parts.clear()
+            for ticket in self._tickets:
+                ticket.release()
+            self._tickets.clear()
 
     def settle(self) -> None:
         """Check what has passed, all of which is through; errors as ``gather``."""
@@ -159,17 +165,12 @@ class Passage:
     def _take_runs(self, runs: list[range]) -> int:
         """Put runs of whole small entries among the parts and return their length: each is read once.
 
-        Helpers read some of them while the others are read here. No request of theirs outlives this call: a client that
-        waits keeps no helper.
+        Helpers read some of them while the others are read here.
         """
         self.large.settle()
         tickets = self._ask_helpers(runs)
-        try:
-            here = {run.start: self._read(run) for run, ticket in zip(runs, tickets, strict=True) if ticket is None}
-            return sum(map(self._take_run, runs, tickets, map(here.get, (run.start for run in runs))))
-        finally:
-            for ticket in filter(None, tickets):
-                ticket.release()
+        here = {run.start: self._read(run) for run, ticket in zip(runs, tickets, strict=True) if ticket is None}
+        return sum(map(self._take_run, runs, tickets, map(here.get, (run.start for run in runs))))
 
     def _ask_helpers(self, runs: list[range]) -> list[Ticket | None]:
         """Have helpers read some runs: one each, one that is read here, and so on; this process has the rest to do."""
@@ -180,7 +181,9 @@ class Passage:
             for at, run in enumerate(runs):
                 if at % turn < turn - 1:
                     request = request_of(layout.entries, run, layout.recipe(run) or READ)
-                    tickets[at] = None if request is None else self._helpers.ask(root, request)
+                    tickets[at] = ticket = None if request is None else self._helpers.ask(root, request)
+                    if ticket is not None:
+                        self._tickets.append(ticket)
         return tickets
 
     def _read(self, numbers: range) -> tuple[Sequence[bytes], Sequence[int]]:
@@ -201,7 +204,7 @@ class Passage:
             parts = [b"".join(self._around(numbers, answer.contents, answer.checksums))]
         else:
             self._passed(numbers, answer.checksums)
-            parts = [bytes(answer.whole)]  # now: the helper's memory is used again
+            parts = [answer.whole]
         self._parts += parts
         return sum(map(len, parts))
 
