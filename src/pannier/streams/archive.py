@@ -25,8 +25,11 @@ from pannier.streams.passing import Run
 from pannier.streams.workers import Workers
 from pannier.window import Window
 
-_FIRST_GATHERED, _LEAST_GATHERED, _MOST_GATHERED = 128 * 1024, 64 * 1024, 1024 * 1024
-"""Bytes of headers and small files that one thread call collects: at first, for slow clients, for fast ones."""
+_FIRST_GATHERED, _LEAST_GATHERED, _MOST_GATHERED = 128 * 1024, 64 * 1024, 2 * 1024 * 1024
+"""Bytes of headers and small files that one thread call collects: at first, for slow clients, for fast ones.
+
+At the end of a call who is through first waits, of this process and its helpers: the longer, the less often.
+"""
 _QUICK, _SLOW = 0.02, 0.1
 """Seconds within which a client takes a piece to be called fast, and beyond which it is slow."""
 _PIECE = 256 * 1024
