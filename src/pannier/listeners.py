@@ -22,9 +22,8 @@ from pannier.errors import ConfigInvalid
 
 _CUT_SECONDS = 1.0
 _BACKLOG = 1_024
-_AT_ONCE = 2
-"""Connections that are taken in one turn of the event loop. An answer needs several turns, each as long as all that has
-begun: while 300 downloads begin together, others wait half as long as with 16, and the last one begins 0.8 s later."""
+_AT_ONCE = 16
+"""Connections that are taken in one turn of the event loop, so that none is as long as it takes for hundreds."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 """What the system says of a connection that waits and cannot be accepted now."""
 

@@ -134,12 +134,14 @@ class ClientArchives:
     async def download(self, query: QueryParam[TokenQuery], context: Context) -> Answered:
         """``GET`` and ``HEAD /download-archive``: the archive, or a window of it."""
         asked = query.parsed
+        await self._streaming.starts.enter(context.request)
         grant = await self._archives.admit(given_token(asked.token, context), asked.format, asked.compression)
         return await self.answer(grant, context)
 
     async def answer(self, grant: Grant, context: Context) -> Answered:
         """Answer with what is allowed in a session; errors as ``Sessions.enter`` and ``Archives.open``."""
         assert grant.ticket is not None, "an archive token has a session"
+        await self._streaming.starts.enter(context.request)  # that of a link comes here first
         visit = await self._sessions.enter(grant.ticket)
         try:
             return await self._answer(grant, visit, context)

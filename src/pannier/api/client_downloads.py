@@ -126,6 +126,7 @@ class ClientDownloads:
     async def download(self, query: QueryParam[DownloadQuery], context: Context) -> Answered:
         """``GET`` and ``HEAD /download``: the file, or the ZIP of a directory, or a window of it."""
         asked = query.parsed
+        await self._streaming.starts.enter(context.request)
         grant = self._downloads.admit(asked.token, asked.dst_dir, archive=asked.archive)
         cache_control = "no-store" if asked.no_cache else CACHE_CONTROL
         try:

@@ -24,6 +24,7 @@ from pannier.api.requests import (
     client_address,
     route_of,
 )
+from pannier.api.starts import started
 from pannier.errors import Draining, LimitExceeded, ManagerForbidden, PannierError, VolumeFailed
 
 MANAGER_SECRET_HEADER = "X-BackendAI-Storage-Auth-Token"  # noqa: S105 - the name of a header
@@ -95,6 +96,7 @@ def outermost(listener: str, trusted: Sequence[Network]) -> Middleware:
             response = await _answered(request, handler)
             return response
         finally:
+            started(request)
             delivery = request.get(DELIVERY) or Delivery(_CLIENT_LEFT, aborted=response is None)
             status, seconds = response.status if response is not None else delivery.status, time.monotonic() - began
             sent = delivery.bytes or _length(request, response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from aiohttp import web
@@ -16,6 +16,7 @@ from pannier.api.connections import Connection
 from pannier.api.outlets import Outlet, PacedOutlet, SocketOutlet, TalliedOutlet, TransportOutlet
 from pannier.api.problems import kind_of
 from pannier.api.requests import DELIVERY, Context, Delivery
+from pannier.api.starts import Starts, started
 from pannier.errors import PannierError, SessionEnded, SessionRevoked, SourceChanged
 from pannier.services.tallies import Tally
 from pannier.state.sessions import Broken
@@ -37,12 +38,14 @@ class Streaming:
         pump: Has them go on whenever a client takes more; None: the event loop does that, by its own transports.
         admission: How many may run.
         rate: Most bytes per second of one stream; 0: no limit.
+        starts: Which requests may begin.
     """
 
     workers: Workers
     pump: Pump | None
     admission: Admission
     rate: int = 0
+    starts: Starts = field(default_factory=Starts)
 
     async def begin(self, reader: StreamReader, window: Window | None, session: str) -> Stream:
         """Begin to read.
@@ -131,6 +134,7 @@ class StreamResponse:
                 acknowledged = Acknowledged.of(request)
                 tally.attach(acknowledged)
             outlet = await self.streaming.outlet(request, response, tally)
+            started(request)  # not after the first item, which a slow client may take its time for
             while (item := await self.stream.next()) is not None:
                 match item:
                     case FileSpan():
