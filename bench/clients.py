@@ -139,6 +139,20 @@ class Pings:
         """Return the longest one that overlapped a time; 0 if there was none."""
         return max((took for when, took in self.samples if when + took >= begin and when <= end), default=0.0)
 
+    def worst_beyond(self, other: Pings, begin: float = 0.0, end: float = float("inf")) -> float:
+        """Return the most by which one that overlapped a time took longer than all of ``other`` that overlapped it.
+
+        What holds up both is no matter of either.
+        """
+        return max(
+            (
+                took - other.worst(when, when + took)
+                for when, took in self.samples
+                if when + took >= begin and when <= end
+            ),
+            default=0.0,
+        )
+
     def usual(self, begin: float = 0.0, end: float = float("inf")) -> float:
         """Return the median of those that lie in a time; 0 if there are none."""
         inside = [took for when, took in self.samples if when >= begin and when + took <= end]

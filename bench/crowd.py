@@ -18,6 +18,8 @@ from bench.verifying import check_zip, crc_of
 SERVED, CORES, MEMORY = "clients served byte for byte", "server CPU", "memory, most"
 START, START_IDLE = "stall while all start", "stall while all start, idle server beside it"
 STEADY, STEADY_IDLE = "stall when steady", "stall when steady, idle server beside it"
+START_BEYOND = "stall while all start, beyond the idle server's at the moment"
+STEADY_BEYOND = "stall when steady, beyond the idle server's at the moment"
 FIRST = "first byte, slowest client"
 _FILES_EACH = 4
 """About 28 MB: a minute at 500 KB/s. Neighbours share files, so the disk is read once for four of them."""
@@ -70,8 +72,10 @@ def _once(data: DataSet, scratch: Path, crowd: _Crowd) -> dict[str, float]:
         CORES: cpu / (ended - began),
         START: pings.worst(began, all_started),
         START_IDLE: quiet.worst(began, all_started),
+        START_BEYOND: pings.worst_beyond(quiet, began, all_started),
         STEADY: pings.worst(all_started, first_ended),
         STEADY_IDLE: quiet.worst(all_started, first_ended),
+        STEADY_BEYOND: pings.worst_beyond(quiet, all_started, first_ended),
         MEMORY: float(memory),
         FIRST: max(one["first"] - one["began"] for one in got),
     }
