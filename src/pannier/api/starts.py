@@ -2,7 +2,7 @@
 
 To begin one takes some twenty turns of the event loop, with a thread or the state database between them, and each turn
 is as long as all that are at it: of hundreds at once each other request would wait for all of them, several times.
-With a few at a time all are through as soon.
+With a few at a time all are through hardly later.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections import deque
 
 from aiohttp import web
 
-_MOST = 10
-"""With fewer others wait less, and the last of hundreds begins later: 300 take 2.2 s with 6, not 1.7, on two
-processors; without a bound they take 1.7 s, too, and others wait for 65 ms in the longest turns, not 35."""
+_MOST = 6
+"""With fewer others wait less, and the last of hundreds begins later. On two processors, 300 that read a cold disk: the
+longest wait of others 29 to 34 ms with 6, 31 to 64 with 10, 51 to 128 without a bound; the last one began after 2.8 to
+3.3 s, 1.7 to 3.0, 1.5 to 2.9 (2026-11-30, four runs each, in turns)."""
 _PATIENCE = 0.02
 """Seconds without one that is through after which another one begins all the same: those may wait for storage."""
 
