@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TypeVar, overload
 
 from pannier.archive.files import Files
-from pannier.archive.strings import CHUNK, Strings
+from pannier.archive.strings import CHUNK, Strings, joined
 
 
 class Kind(Enum):
@@ -175,6 +175,10 @@ class Entries(Sequence[Entry]):
             return self._paths.take(start, stop)
         return [self.source(number) for number in range(start, stop)]
 
+    def joined_sources(self, start: int, stop: int) -> tuple[bytes, array[int]]:
+        """Return the sources of a run as one string, and where each ends in it, ``array("I")``."""
+        return joined(self.sources(start, stop)) if self._moves else self._paths.joined(start, stop)
+
     def names(self, start: int = 0, stop: int | None = None) -> list[bytes]:
         stop = len(self) if stop is None else stop
         names = self._paths.take(start, stop)
@@ -195,9 +199,7 @@ class Entries(Sequence[Entry]):
     def joined_names(self, start: int, stop: int) -> tuple[bytes, array[int]]:
         """Return the names of a run as one string, and where each ends in it, ``array("I")``."""
         if any(True for _ in self._own_names(start, stop)):
-            joined = Strings()
-            joined.extend(self.names(start, stop))
-            return joined.joined(0, stop - start)
+            return joined(self.names(start, stop))
         return self._paths.joined(start, stop)
 
     def identities(self, start: int, stop: int) -> list[bytes]:

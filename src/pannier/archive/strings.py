@@ -52,12 +52,13 @@ class Strings:
 
     def joined(self, start: int, stop: int) -> tuple[bytes, array[int]]:
         """Return the strings of a range as one, and where each ends in it."""
-        if start % CHUNK == 0 and stop - start <= CHUNK:
-            ends = self._ends[start:stop]
-            chunk = self._chunk(start) if ends else b""
-            return (chunk if stop - start == CHUNK else chunk[: ends[-1]] if ends else b""), ends
-        strings = self.take(start, stop)
-        return b"".join(strings), array("I", accumulate(map(len, strings)))
+        if start == stop:
+            return b"", array("I")
+        if start // CHUNK == (stop - 1) // CHUNK:
+            begin, ends = self._ends[start - 1] if start % CHUNK else 0, self._ends[start:stop]
+            part = self._chunk(start)[begin : ends[-1]]
+            return part, ends if not begin else array("I", [end - begin for end in ends])
+        return joined(self.take(start, stop))
 
     def append(self, string: bytes) -> None:
         self._growing += string
@@ -125,6 +126,11 @@ class Strings:
         if len(self) % CHUNK == 0:
             self._chunks.append(bytes(self._growing))
             self._growing = bytearray()
+
+
+def joined(strings: Sequence[bytes]) -> tuple[bytes, array[int]]:
+    """Return strings as one, and where each ends in it, ``array("I")``."""
+    return b"".join(strings), array("I", accumulate(map(len, strings)))
 
 
 def _parts(start: int, stop: int) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from operator import add
 
 from pannier.archive.recipes import RECIPES
@@ -65,7 +65,8 @@ class Request:
         mtimes: Times of modification, ``array("q")``.
         identity_ends: Where each identity ends in ``identities``, ``array("I")``.
         identities: All of them as one string.
-        sources: Where each is below the folder's descriptor, a path without links.
+        source_ends: Where each source ends in ``sources``, ``array("I")``.
+        sources: Where each is below the folder's descriptor, a path without links, as one string.
         order: One of ``ORDERS``.
     """
 
@@ -73,15 +74,15 @@ class Request:
     mtimes: array[int]
     identity_ends: array[int]
     identities: bytes
-    sources: Sequence[bytes]
+    source_ends: array[int]
+    sources: bytes
     order: str = READ
 
     def write(self, memory: memoryview) -> bool:
         """Put it into a slot; False if it, or the contents, would not fit."""
-        source_ends = array("I", accumulate(map(len, self.sources)))
-        columns = self.sizes, self.mtimes, self.identity_ends, source_ends, self.identities
-        request = b"".join((*columns, *self.sources))
-        heads = (_LONGEST_HEAD * len(self.sources) + source_ends[-1]) if self.order in RECIPES else 0
+        columns = self.sizes, self.mtimes, self.identity_ends, self.source_ends
+        request = b"".join((*columns, self.identities, self.sources))
+        heads = (_LONGEST_HEAD * len(self.sizes) + len(self.sources)) if self.order in RECIPES else 0
         if max(len(request), sum(self.sizes) + heads) > len(memory):
             return False
         memory[: len(request)] = request
@@ -97,12 +98,16 @@ class Request:
             column.frombytes(memory[at:stop])
             at = stop
         joined = bytes(memory[at : at + identities + source_ends[-1]])
-        sources = _cut(joined[identities:], source_ends)
-        return cls(sizes, mtimes, identity_ends, joined[:identities], sources, order)
+        return cls(sizes, mtimes, identity_ends, joined[:identities], source_ends, joined[identities:], order)
 
-    def files(self) -> Iterator[tuple[bytes, bytes, int, bytes]]:
-        """Give what ``WholeReader.read`` takes."""
-        return zip(self.sources, _cut(self.identities, self.identity_ends), self.sizes, self.sources, strict=True)
+    def each_source(self) -> list[bytes]:
+        """Return the sources."""
+        return _cut(self.sources, self.source_ends)
+
+    def files(self, sources: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, int, bytes]]:
+        """Give what ``WholeReader.read`` takes, of each source."""
+        identities = _cut(self.identities, self.identity_ends)
+        return zip(sources, identities, self.sizes, sources, strict=True)
 
 
 def pack_columns(checksums: Sequence[int], lengths: Sequence[int], methods: bytes | bytearray) -> bytes:
@@ -121,7 +126,7 @@ def unpack_columns(columns: bytes) -> tuple[array[int], array[int], bytes]:
 
 def request_to_look(source: bytes) -> Request:
     """Return what asks to look at the directory at ``source``."""
-    return Request(array("Q", [0]), array("q", [0]), array("I", [0]), b"", [source], LOOK)
+    return Request(array("Q", [0]), array("q", [0]), array("I", [0]), b"", array("I", [len(source)]), source, LOOK)
 
 
 def pack_looked(looked: Looked) -> bytes:
@@ -151,16 +156,17 @@ def _cut(joined: bytes, ends: array[int]) -> list[bytes]:
 def _answer(root: int, request: Request, slot: memoryview) -> tuple[int, bytes]:
     """Do what is asked, and return how many bytes stand in the slot then, and the columns."""
     if request.order == LOOK:
-        return _looked(root, request.sources[0], slot)
+        return _looked(root, request.sources, slot)
+    sources = request.each_source()
     with closing(PosixWholeReader(root)) as reader:
-        contents = reader.read(request.files())
+        contents = reader.read(request.files(sources))
     checksums, methods = crc32_each(contents), bytearray(len(contents))
     if request.order == PACK:
         for at, content in enumerate(contents):
             if (smaller := packed_whole(content)) is not None:
                 contents[at], methods[at] = smaller, 1
     elif (recipe := RECIPES.get(request.order)) is not None:
-        contents = list(map(add, recipe(request.sources, request.sizes, request.mtimes, checksums), contents))
+        contents = list(map(add, recipe(sources, request.sizes, request.mtimes, checksums), contents))
     joined = b"".join(contents)
     slot[: len(joined)] = joined
     return len(joined), pack_columns(checksums, list(map(len, contents)), methods)

@@ -66,6 +66,8 @@ class Passage:
         self._whole: WholeReader | None = None
         self._small: tuple[int, bytes] = (-1, b"")
         self._enough = self._gathered = 0
+        self._likely = _RUN
+        """Small entries that the next run may have: more are not looked at."""
         self._parts: list[bytes | memoryview] = []
         self._tickets: list[Ticket] = []
         """Of the helpers in whose memory some parts are."""
@@ -152,12 +154,13 @@ class Passage:
         runs: list[range] = []
         start = numbers.start
         while not runs or (left > 0 and self._helpers and start < numbers.stop and sizes[start] <= SMALL):
-            run = sizes[start : min(start + _RUN, numbers.stop)]
+            run = sizes[start : min(start + self._likely, numbers.stop)]
             count = len(run)
             if max(run) > SMALL:
                 count = next(at for at, size in enumerate(run) if size > SMALL)
             ends = list(accumulate(run[:count]))
             count = max(1, bisect_right(ends, min(self._enough, _RUN_BYTES)))
+            self._likely = min(_RUN, count + count // 2 + 4)
             runs.append(range(start, start + count))
             start, left = start + count, left - ends[count - 1]
         return runs

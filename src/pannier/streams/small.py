@@ -15,9 +15,8 @@ def read_run(reader: WholeReader, entries: Entries, numbers: range) -> list[byte
     """Return the content of consecutive entries, empty for what is no file; errors as ``WholeReader.read``."""
     start, stop = numbers.start, numbers.stop
     sizes = entries.sizes[start:stop]
-    identities, ends = entries.joined_identities(start, stop)
-    each = map(identities.__getitem__, map(slice, [0, *ends[:-1]], ends))
-    files = zip(entries.sources(start, stop), each, sizes, entries.paths(start, stop), strict=True)
+    sources, identities = entries.sources(start, stop), entries.identities(start, stop)
+    files = zip(sources, identities, sizes, entries.paths(start, stop), strict=True)
     if _all_have_content(entries, numbers):
         return reader.read(files)
     filled = [kind == _FILE and size > 0 for kind, size in zip(entries.kinds[start:stop], sizes, strict=True)]
@@ -30,14 +29,16 @@ def request_of(entries: Entries, numbers: range, order: str = READ) -> Request |
     if not _all_have_content(entries, numbers):
         return None
     start, stop = numbers.start, numbers.stop
-    identities, ends = entries.joined_identities(start, stop)
+    identities, identity_ends = entries.joined_identities(start, stop)
+    sources, source_ends = entries.joined_sources(start, stop)
     return Request(
-        entries.sizes[start:stop],
-        entries.mtimes[start:stop],
-        ends,
-        identities,
-        entries.sources(start, stop),
-        order,
+        sizes=entries.sizes[start:stop],
+        mtimes=entries.mtimes[start:stop],
+        identity_ends=identity_ends,
+        identities=identities,
+        source_ends=source_ends,
+        sources=sources,
+        order=order,
     )
 
 
