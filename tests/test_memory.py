@@ -42,14 +42,17 @@ def test_what_threads_freed_goes_back_to_the_system() -> None:
 _PIECES = """
 import resource, threading
 from pannier import memory
+from pannier.streams.archive import _MOST_GATHERED
+from pannier.streams.passage import _RUN_BYTES
 memory.share_heap()
+runs = (_MOST_GATHERED + _RUN_BYTES) * 6 // 5 // _RUN_BYTES  # the last one is whole, and each file has a header
 def turns():
     for turn in range(104):
         if turn == 4:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        parts = [bytes(1 << 18) for _ in range(4)]
-        pieces = [b"".join(parts) for _ in range(3)]
-        del parts, pieces
+        parts = [bytes(_RUN_BYTES) for _ in range(runs)]
+        piece = b"".join(parts)
+        del parts, piece
     print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 thread = threading.Thread(target=turns)
 thread.start()
@@ -59,7 +62,7 @@ thread.join()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps")
 def test_pieces_that_come_and_go_are_not_taken_from_the_system_each_time() -> None:
-    """A hundred times 4 MiB are 102,400 pages, each of which would be a page fault."""
+    """A hundred times 5 MiB are 128,000 pages, each of which would be a page fault."""
     done = subprocess.run([sys.executable, "-c", _PIECES], capture_output=True, text=True, check=True, timeout=60)
     assert int(done.stdout) < 10_000
 

@@ -12,9 +12,10 @@ from collections.abc import Callable
 _C = ctypes.CDLL(None)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h; mallopt(3)
 _ARENAS = 2
-_MAPPED = 2560 * 1024
+_MAPPED = 3 * 1024 * 1024
 """Bytes from which on something is memory of its own, given back to the system as soon as it is free: more than a piece
-has. The columns of a large plan, which grow to 8 MiB, leave fewer holes in the heap the sooner they are out of it."""
+has, with its headers and last run. The columns of a large plan, up to 8 MiB, leave the fewer holes the earlier they
+are out of the heap."""
 _KEPT = 8 * 1024 * 1024
 """Free bytes at the end of a heap that are kept for what comes next."""
 _USUAL = gc.get_threshold()
