@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from array import array
 from dataclasses import FrozenInstanceError, replace
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -69,6 +70,9 @@ def test_entries_come_out_as_they_were_put_in(entries: list[Entry]) -> None:
     assert (list(made.sizes), list(made.modes)) == ([e.size for e in entries], [e.mode for e in entries])
     assert list(made.kinds) == [entry.kind.value for entry in entries]
     assert made.joined_names(0, len(entries))[0] == b"".join(entry.name for entry in entries)
+    sources, ends = made.joined_sources(0, len(entries))
+    assert sources == b"".join(entry.source for entry in entries)
+    assert list(ends) == list(accumulate(len(entry.source) for entry in entries))
     assert made.joined_identities(0, len(entries))[0] == b"".join(entry.identity for entry in entries)
     assert made.targets(0, len(entries)) == {number: e.target for number, e in enumerate(entries) if e.target}
 

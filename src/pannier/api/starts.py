@@ -42,13 +42,13 @@ class Starts:
 
     async def enter(self, request: web.BaseRequest) -> None:
         """Wait until a request may begin; one that is at it may go on. ``started`` has to follow."""
-        if START in request:
+        if STARTS in request:
             return
         if self._beginning < self._most:
             self._beginning += 1
         else:
             await self._turn()
-        request[START] = Start(self)
+        request[STARTS] = self
 
     def leave(self) -> None:
         """Have one be through."""
@@ -90,23 +90,11 @@ class Starts:
             self._look_later(loop)
 
 
-class Start:
-    """A request that is beginning to stream."""
-
-    def __init__(self, starts: Starts) -> None:
-        self._starts: Starts | None = starts
-
-    def over(self) -> None:
-        """Let the next one begin. Idempotent."""
-        if self._starts is not None:
-            starts, self._starts = self._starts, None
-            starts.leave()
-
-
-START = web.RequestKey("start", Start)
+STARTS = web.RequestKey("starts", Starts)
+"""Where a request is beginning; not there before, nor when it has begun."""
 
 
 def started(request: web.BaseRequest) -> None:
     """Have a request begin no more: its headers have left, or it has ended. Idempotent."""
-    if (start := request.get(START)) is not None:
-        start.over()
+    if (starts := request.pop(STARTS, None)) is not None:
+        starts.leave()
