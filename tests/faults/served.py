@@ -154,8 +154,14 @@ class Served:
 
     def descriptors(self) -> int:
         """How many descriptors the server has beside connections that are about to go."""
-        own = Path(f"/proc/{self.proxy.process.pid}/fd")
-        return sum(not link.startswith("socket:") for link in map(_target, own.iterdir()))
+        return sum(not link.startswith("socket:") for link in self._opened())
+
+    def sockets(self) -> int:
+        """How many sockets the server has, connections that are about to go among them."""
+        return sum(link.startswith("socket:") for link in self._opened())
+
+    def _opened(self) -> list[str]:
+        return [_target(link) for link in Path(f"/proc/{self.proxy.process.pid}/fd").iterdir()]
 
     def rests(self, descriptors: int) -> None:
         """Wait until it holds no more than it did; nothing that is only ours is left in the folder."""

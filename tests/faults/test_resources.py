@@ -154,7 +154,10 @@ def test_without_descriptors_it_refuses_or_breaks_off_and_serves_again_with_them
 
 def test_a_connection_that_cannot_be_accepted_waits_and_the_log_says_so_in_a_line(tmp_path: Path) -> None:
     with served(tmp_path) as it:
-        assert it.ask(it.archive()).status == 200
+        sockets, archive = it.sockets(), it.archive()
+        assert it.ask(archive).status == 200
+        # what is given back only later would leave room for the connection that is to wait
+        it.proxy.wait_for(lambda: '"path": "/download-archive"' in it.proxy.err and it.sockets() <= sockets)
         descriptors = it.descriptors()
         with Wire(int(it.proxy.said("client").rpartition(":")[2])) as wire:
             with without_descriptors(it, 0):
