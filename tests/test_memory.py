@@ -43,7 +43,7 @@ _PIECES = """
 import resource, threading
 from pannier import memory
 from pannier.streams.archive import _MOST_GATHERED
-from pannier.streams.passage import _RUN_BYTES
+from pannier.streams.runs import _RUN_BYTES
 memory.share_heap()
 runs = (_MOST_GATHERED + _RUN_BYTES) * 6 // 5 // _RUN_BYTES  # the last one is whole, and each file has a header
 def turns():
@@ -62,7 +62,7 @@ thread.join()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps")
 def test_pieces_that_come_and_go_are_not_taken_from_the_system_each_time() -> None:
-    """A hundred times 5 MiB are 128,000 pages, each of which would be a page fault."""
+    """A hundred times 3 MiB are 77,000 pages, each of which would be a page fault."""
     done = subprocess.run([sys.executable, "-c", _PIECES], capture_output=True, text=True, check=True, timeout=60)
     assert int(done.stdout) < 10_000
 

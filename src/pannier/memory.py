@@ -12,7 +12,7 @@ from collections.abc import Callable
 _C = ctypes.CDLL(None)
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h; mallopt(3)
 _ARENAS = 2
-_MAPPED = 3 * 1024 * 1024
+_MAPPED = 2 * 1024 * 1024
 """Bytes from which on something is memory of its own, given back to the system as soon as it is free: more than a piece
 has, with its headers and last run. The columns of a large plan, up to 8 MiB, leave the fewer holes the earlier they
 are out of the heap."""

@@ -7,29 +7,25 @@ The last bytes are given only after all of that, because a failure shows only wh
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 from pannier.archive.plan import Shape
 from pannier.errors import ChecksumsPending, PannierError, SourceChanged
 from pannier.streams.ahead import Ahead, AheadSettings, Background
 from pannier.streams.base import COPIED, HELD_BACK, Barrier, FileSpan, Item, Version
+from pannier.streams.gathering import Gathering
 from pannier.streams.hashing import Hashing, Place
 from pannier.streams.helpers import NONE, Helpers
-from pannier.streams.passage import Burst, Passage
+from pannier.streams.passage import Passage
 from pannier.streams.passing import Run
 from pannier.streams.workers import Workers
 from pannier.window import Window
 
-_FIRST_GATHERED, _LEAST_GATHERED, _MOST_GATHERED = 128 * 1024, 64 * 1024, 2 * 1024 * 1024
-"""Bytes of headers and small files that one thread call collects: at first, for slow clients, for fast ones.
-
-At the end of a call who is through first waits, of this process and its helpers: the longer, the less often.
-"""
+_FIRST_GATHERED, _LEAST_GATHERED, _MOST_GATHERED = 128 * 1024, 64 * 1024, 1024 * 1024
+"""Bytes of headers and small files that are one piece: at first, for slow clients, for fast ones."""
 _QUICK, _SLOW = 0.02, 0.1
 """Seconds within which a client takes a piece to be called fast, and beyond which it is slow."""
 _PIECE = 256 * 1024
@@ -151,12 +147,10 @@ class ArchiveReader:
         """Give a window's bytes, a part of ``whole``. Large files come as spans, where possible; None: not wanted."""
         workers, pace, given = self._engine.workers, _Pace(), window.start
         passage.begin(window)
-        gathering = _Started(workers.run(passage.gather, pace.enough))
+        gathering = Gathering(workers, passage, lambda: pace.enough)
         try:
             while True:
-                burst = await gathering.result()
-                if burst.wants is None and not burst.ended:  # while what is there is sent, more can be read
-                    gathering = _Started(workers.run(passage.gather, pace.enough))
+                burst = await gathering.next()
                 if burst.data:
                     pace.begin()
                     yield burst.data
@@ -178,8 +172,6 @@ class ArchiveReader:
                                 passage.large.through(due)
                 if burst.ended:
                     return
-                if burst.wants is not None:
-                    gathering = _Started(workers.run(passage.gather, pace.enough))
         finally:
             await gathering.stop()
             del gathering  # it has what was raised, which refers to this frame
@@ -208,24 +200,6 @@ def _length(item: Item) -> int:
             return 0
         case _:
             return len(item)
-
-
-class _Started:
-    """A thread call that goes on while something else is done."""
-
-    def __init__(self, call: Coroutine[Any, Any, Burst]) -> None:
-        self._task = asyncio.create_task(call)
-
-    async def result(self) -> Burst:
-        try:
-            return await self._task
-        finally:  # what is raised refers to this frame, and must not be referred to by it
-            del self
-
-    async def stop(self) -> None:
-        """End it, waiting for its thread."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
 
 
 class _Pace:

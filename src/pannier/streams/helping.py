@@ -32,8 +32,8 @@ from pannier.volumes.identities import IDENTITY_LENGTH
 from pannier.volumes.looking import Looked, look_beneath
 from pannier.volumes.sources import PosixWholeReader
 
-SLOTS = 6
-"""Requests that a helper has at once, answered ones included: half of a long piece, and some for others."""
+SLOTS = 12
+"""Requests that a helper has at once, answered ones included: most of a long piece, and what comes after it."""
 SLOT = 1024 * 1024 + 256 * 1024
 """Bytes of memory for one request, and then for its answer."""
 REQUEST = struct.Struct("=BBII")

@@ -7,29 +7,23 @@ whatever is cut by the window, go piece by piece through the layout's segments.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import assert_never
 
 from pannier.archive.entries import Entry
 from pannier.archive.layout import Content, Late, Literal
 from pannier.archive.plan import Shape
-from pannier.crc import crc32, crc32_each
+from pannier.crc import crc32
 from pannier.errors import SourceChanged
 from pannier.streams.hashing import SMALL, Hashing, Place
-from pannier.streams.helpers import NONE, Helpers, Ticket
-from pannier.streams.helping import READ
+from pannier.streams.helpers import NONE, Helpers
 from pannier.streams.passing import Passing, Run
-from pannier.streams.small import read_run, request_of
+from pannier.streams.runs import Contents, Runs
 from pannier.volumes.base import Folder, WholeReader
 from pannier.volumes.whole import read_all
 from pannier.window import Window
 
-_RUN = 256
-_RUN_BYTES = 256 * 1024
-"""Small entries, and bytes of theirs, that are read at once."""
 _RECORDS = 2_000
 """Records of a trailer that are made at once."""
 
@@ -64,32 +58,34 @@ class Passage:
         self.large = Passing(place, shape, hashing, quiet_after_ns)
         self._folder: Folder | None = None
         self._whole: WholeReader | None = None
+        self._runs: Runs | None = None
         self._small: tuple[int, bytes] = (-1, b"")
         self._enough = self._gathered = 0
-        self._likely = _RUN
-        """Small entries that the next run may have: more are not looked at."""
         self._parts: list[bytes | memoryview] = []
-        self._tickets: list[Ticket] = []
-        """Of the helpers in whose memory some parts are."""
         self._steps: Iterator[int | Late | Run] = iter(())
 
     def enter(self) -> None:
         """Open the folder."""
         self._folder = self._place.open()
         self._whole = self._folder.whole_reader()
+        self._runs = Runs(self._shape, self._helpers, self._whole)
 
     def begin(self, window: Window) -> None:
         """Go on with the bytes of ``window``. A large file that is open stays so."""
         self._steps = self._through(window)
 
-    def gather(self, enough: int) -> Burst:
+    def gather(self, enough: int, *, ahead: bool = False) -> Burst:
         """Collect bytes until there are ``enough`` or something else must happen first.
+
+        ``ahead``: whether the next call follows at once, so that helpers may work for it already: see ``rest``.
 
         Raises:
             SourceChanged: A file is not what was planned.
             VolumeFailed: A file cannot be read.
         """
         self.large.check()
+        assert self._runs is not None
+        self._runs.expect(enough, ahead=ahead)
         self._enough, self._gathered = enough, 0
         wants: int | Run | None = None
         ended = True
@@ -104,11 +100,14 @@ class Passage:
                 ended = False
                 break
             return Burst(b"".join(self._parts), wants, ended)
-        finally:  # no request to a helper outlives this call: a client that waits keeps none
+        finally:
             self._parts.clear()
-            for ticket in self._tickets:
-                ticket.release()
-            self._tickets.clear()
+            self._runs.release()
+
+    def rest(self) -> None:
+        """Have helpers work for it no more: a client that waits keeps none."""
+        if self._runs is not None:
+            self._runs.rest()
 
     def settle(self) -> None:
         """Check what has passed, all of which is through; errors as ``gather``."""
@@ -118,6 +117,8 @@ class Passage:
     def close(self) -> None:
         """Give everything back."""
         self.large.close()
+        if self._runs is not None:
+            self._runs.close()
         if self._whole is not None:
             self._whole.close()
         if self._folder is not None:
@@ -141,75 +142,28 @@ class Passage:
         number = numbers.start
         while number < numbers.stop:
             if number in whole and sizes[number] <= SMALL:
-                runs = self._small_runs(range(number, whole.stop))
-                yield self._take_runs(runs)
-                number = runs[-1].stop
+                number = yield from self._small_files(range(number, whole.stop))
             else:
                 yield from self._pieces(Window(offset_of(number), offset_of(number + 1)).intersect(window))
                 number += 1
 
-    def _small_runs(self, numbers: range) -> list[range]:
-        """Cut runs of small entries, the first of ``numbers`` one of them: several where helpers can take some."""
-        sizes, left = self._shape.layout.entries.sizes, self._enough - self._gathered
-        runs: list[range] = []
-        start = numbers.start
-        while not runs or (left > 0 and self._helpers and start < numbers.stop and sizes[start] <= SMALL):
-            run = sizes[start : min(start + self._likely, numbers.stop)]
-            count = len(run)
-            if max(run) > SMALL:
-                count = next(at for at, size in enumerate(run) if size > SMALL)
-            ends = list(accumulate(run[:count]))
-            count = max(1, bisect_right(ends, min(self._enough, _RUN_BYTES)))
-            self._likely = min(_RUN, count + count // 2 + 4)
-            runs.append(range(start, start + count))
-            start, left = start + count, left - ends[count - 1]
-        return runs
-
-    def _take_runs(self, runs: list[range]) -> int:
-        """Put runs of whole small entries among the parts and return their length: each is read once.
-
-        Helpers read some of them while the others are read here.
-        """
+    def _small_files(self, numbers: range) -> Generator[int, None, int]:
+        """Entries up to the first that is not small: return its number."""
+        assert self._runs is not None
         self.large.settle()
-        tickets = self._ask_helpers(runs)
-        here = {run.start: self._read(run) for run, ticket in zip(runs, tickets, strict=True) if ticket is None}
-        return sum(map(self._take_run, runs, tickets, map(here.get, (run.start for run in runs))))
-
-    def _ask_helpers(self, runs: list[range]) -> list[Ticket | None]:
-        """Have helpers read some runs: one each, one that is read here, and so on; this process has the rest to do."""
-        assert self._whole is not None
-        root, turn, layout = self._whole.root(), len(self._helpers) + 1, self._shape.layout
-        tickets: list[Ticket | None] = [None] * len(runs)
-        if root is not None and self._helpers.ready(runs[-1].stop - runs[0].start):
-            for at, run in enumerate(runs):
-                if at % turn < turn - 1:
-                    request = request_of(layout.entries, run, layout.recipe(run) or READ)
-                    tickets[at] = ticket = None if request is None else self._helpers.ask(root, request)
-                    if ticket is not None:
-                        self._tickets.append(ticket)
-        return tickets
-
-    def _read(self, numbers: range) -> tuple[Sequence[bytes], Sequence[int]]:
-        """Read small entries here; return their contents and checksums."""
-        assert self._whole is not None
-        contents = read_run(self._whole, self._shape.layout.entries, numbers)
-        return contents, crc32_each(contents) if self._shape.layout.checksums else [0] * len(numbers)
-
-    def _take_run(
-        self, numbers: range, ticket: Ticket | None, read: tuple[Sequence[bytes], Sequence[int]] | None
-    ) -> int:
-        """Put a run among the parts, its headers around its contents, and return its length."""
-        answer = None if ticket is None else ticket.result()
-        if answer is None:  # what a helper did not do is done here, and fails here if it cannot be done
-            contents, checksums = self._read(numbers) if read is None else read
-            parts = self._around(numbers, contents, checksums)
-        elif self._shape.layout.recipe(numbers) is None:
-            parts = [b"".join(self._around(numbers, answer.contents, answer.checksums))]
-        else:
-            self._passed(numbers, answer.checksums)
-            parts = [answer.whole]
-        self._parts += parts
-        return sum(map(len, parts))
+        self._runs.begin(numbers)
+        while (taken := self._runs.take(self._enough - self._gathered)) is not None:
+            run, read = taken
+            if isinstance(read, Contents):
+                parts = self._around(run, read.contents, read.checksums)
+            elif self._shape.layout.recipe(run) is None:
+                parts = [b"".join(self._around(run, read.contents, read.checksums))]
+            else:
+                self._passed(run, read.checksums)
+                parts = [read.whole]
+            self._parts += parts
+            yield sum(map(len, parts))
+        return self._runs.stop
 
     def _around(
         self, numbers: range, contents: Sequence[bytes | memoryview], checksums: Sequence[int]
