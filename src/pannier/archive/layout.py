@@ -140,10 +140,11 @@ class Layout(Protocol):
         behind their contents.
         """
 
-    def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
+    def trailer(self, entries: range, checksums: Sequence[int]) -> bytes:
         """Return the records of a run of entries in the trailer, joined.
 
-        ``crc32_of`` is asked for the checksum of each file that is not empty. Blocks for about a microsecond an entry.
+        ``checksums`` are those of the entries; what stands there for one without content does not count. Blocks for
+        about a microsecond an entry.
         """
 
 

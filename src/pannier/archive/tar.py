@@ -6,7 +6,7 @@ function of entries and ``VERSION``, and of nothing else; entries stay in the or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from pannier.archive import tar_records as records
@@ -85,7 +85,7 @@ class TarLayout:
         """None: padding stands behind contents."""
         return
 
-    def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
+    def trailer(self, entries: range, checksums: Sequence[int]) -> bytes:
         """Nothing: the zeros at the end belong to no entry."""
         return b""
 

@@ -8,7 +8,7 @@ a checksum of all of it. The bytes are a function of entries, ``late_above`` and
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from operator import add
 
@@ -133,8 +133,12 @@ class ZipLayout:
         filled = columns.kinds.count(_FILE, start, stop) == len(entries) and 0 not in columns.sizes[start:stop]
         return ZIP if filled and self._all_plain(entries) and columns.are_named_as_found(start, stop) else None
 
-    def trailer(self, entries: range, crc32_of: Callable[[int], int]) -> bytes:
-        return b"".join(self._central_headers(part, crc32_of) for part in runs(entries.stop, entries.start))
+    def trailer(self, entries: range, checksums: Sequence[int]) -> bytes:
+        first = entries.start
+        return b"".join(
+            self._central_headers(part, checksums[part.start - first : part.stop - first])
+            for part in runs(entries.stop, first)
+        )
 
     def _is_late(self, entry: int) -> bool:
         return _is_late(self._entries, self._late_above, entry)
@@ -145,21 +149,23 @@ class ZipLayout:
     def _has_content(self, entry: int) -> bool:
         return self._entries.kinds[entry] == _FILE and self._entries.sizes[entry] > 0
 
-    def _central_headers(self, part: range, crc32_of: Callable[[int], int]) -> bytes:
+    def _central_headers(self, part: range, checksums: Sequence[int]) -> bytes:
         entries, start, stop = self._entries, part.start, part.stop
         sizes, kinds, offsets = entries.sizes[start:stop], entries.kinds[start:stop], self._locals.starts(start, stop)
         far = records.needs_zip64(offsets[0])
         if not self._all_plain(part) or far != records.needs_zip64(offsets[-1]):
             return b"".join(
-                self._central_header(number, crc32_of(number) if self._has_content(number) else 0) for number in part
+                self._central_header(number, crc32 if self._has_content(number) else 0)
+                for number, crc32 in zip(part, checksums, strict=True)
             )
-        checksums = [
-            crc32_of(number) if kind == _FILE and size else 0
-            for number, kind, size in zip(part, kinds, sizes, strict=True)
-        ]
-        for number, target in entries.targets(start, stop).items():
-            if kinds[number - start] == _LINK:
-                checksums[number - start] = zlib.crc32(target)
+        if kinds.count(_FILE) < len(part) or 0 in sizes:
+            checksums = [
+                crc32 if kind == _FILE and size else 0
+                for crc32, kind, size in zip(checksums, kinds, sizes, strict=True)
+            ]
+            for number, target in entries.targets(start, stop).items():
+                if kinds[number - start] == _LINK:
+                    checksums[number - start] = zlib.crc32(target)
         return records.plain_central_headers(
             entries.names(start, stop),
             kinds,

@@ -165,11 +165,15 @@ def _answer(root: int, request: Request, slot: memoryview) -> tuple[int, bytes]:
         for at, content in enumerate(contents):
             if (smaller := packed_whole(content)) is not None:
                 contents[at], methods[at] = smaller, 1
-    elif (recipe := RECIPES.get(request.order)) is not None:
-        contents = list(map(add, recipe(sources, request.sizes, request.mtimes, checksums), contents))
-    joined = b"".join(contents)
+    lengths, parts = list(map(len, contents)), contents
+    if (recipe := RECIPES.get(request.order)) is not None:
+        heads = recipe(sources, request.sizes, request.mtimes, checksums)
+        lengths = list(map(add, lengths, map(len, heads)))
+        parts = [b""] * (2 * len(contents))
+        parts[0::2], parts[1::2] = heads, contents
+    joined = b"".join(parts)
     slot[: len(joined)] = joined
-    return len(joined), pack_columns(checksums, list(map(len, contents)), methods)
+    return len(joined), pack_columns(checksums, lengths, methods)
 
 
 def _looked(root: int, source: bytes, slot: memoryview) -> tuple[int, bytes]:

@@ -210,7 +210,7 @@ class Passage:
     def _trailer(self, numbers: range, window: Window) -> Iterator[int | Late | Run]:
         """The trailer's records of some entries, many at a time, once their checksums are known."""
         layout, checksums = self._shape.layout, self._shape.checksums
-        offset_of, crc32_of = layout.trailer_entry_offset, checksums.values.__getitem__
+        offset_of = layout.trailer_entry_offset
         whole = _whole(numbers, offset_of, window)
         number = numbers.start
         while number < numbers.stop:
@@ -223,7 +223,7 @@ class Passage:
             for unknown in checksums.unknown(part):
                 while self._crc(unknown) is None:
                     yield Late(unknown)
-            data = layout.trailer(part, crc32_of)
+            data = layout.trailer(part, checksums.values[part.start : part.stop])
             self._parts.append(data)
             yield len(data)
             number = part.stop

@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 
 from pannier.archive.entries import Kind
 from pannier.errors import SourceChanged, SourceUnreadable
 from pannier.volumes.base import RESERVED
 from pannier.volumes.confine import open_beneath
 from pannier.volumes.descriptors import Descriptor
-from pannier.volumes.identities import change_between, now_is, pack_identity
+from pannier.volumes.identities import change_between, now_is, pack_identities
 from pannier.volumes.listings import identity_of, kind_of, reason
 
 # O_NONBLOCK: opening a FIFO that has taken the file's place must not wait for its writer; O_NOCTTY: nor may a terminal
@@ -80,7 +81,10 @@ class PosixWholeReader:
     def read(self, files: Iterable[tuple[bytes, bytes, int, bytes]]) -> list[bytes]:
         open_file, read, look, close = os.open, os.read, os.fstat, os.close
         contents: list[bytes] = []
-        for source, identity, size, path in files:
+        found: list[os.stat_result] = []
+        planned: list[tuple[bytes, bytes, int, bytes]] = []
+        for file in files:
+            source, identity, size, path = file
             directory, _, name = source.rpartition(b"/")
             try:
                 if directory != self._directory or self._at is None:
@@ -94,18 +98,14 @@ class PosixWholeReader:
                 data = read(number, size + 1)  # one more, to see where it has grown
                 if len(data) < size:
                     data = _read_on(number, data, size)
-                status = look(number)
+                found.append(look(number))
             except OSError as error:
                 raise _not_read(number, identity, path, error) from error
             finally:
                 close(number)
-            same = (
-                status.st_mode & _TYPE == stat.S_IFREG
-                and pack_identity(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns) == identity
-            )
-            if not same or len(data) != size:
-                raise _unlike(status, identity, size, len(data), path)
             contents.append(data)
+            planned.append(file)
+        _compare(planned, contents, found)
         return contents
 
     def root(self) -> int:
@@ -124,6 +124,32 @@ class PosixWholeReader:
         if self._at is not None:
             self._at.close()
         self._at = None
+
+
+def _compare(
+    planned: Sequence[tuple[bytes, bytes, int, bytes]], contents: Sequence[bytes], found: Sequence[os.stat_result]
+) -> None:
+    """Require that each file is what was planned, and gave as many bytes: all at once, then, if not, one by one."""
+    identities, sizes = [identity for _, identity, _, _ in planned], [size for _, _, size, _ in planned]
+    regular = all(status.st_mode & _TYPE == stat.S_IFREG for status in found)
+    if regular and list(map(len, contents)) == sizes and _identities_of(found) == b"".join(identities):
+        return
+    for (_, identity, size, path), data, status in zip(planned, contents, found, strict=True):
+        if _change(status, identity) is not None or len(data) != size:
+            raise _unlike(status, identity, size, len(data), path)
+
+
+def _identities_of(found: Sequence[os.stat_result]) -> bytes | None:
+    """Return the identities of regular files as one string; None if a time of theirs is far from ours."""
+    try:
+        return pack_identities(
+            array("Q", [status.st_ino for status in found]),
+            array("Q", [status.st_size for status in found]),
+            array("q", [status.st_mtime_ns for status in found]),
+            array("q", [status.st_ctime_ns for status in found]),
+        )
+    except OverflowError:
+        return None
 
 
 def _change(status: os.stat_result, identity: bytes) -> str | None:
