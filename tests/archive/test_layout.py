@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pannier.archive.layout import Content, Late, Literal, Segment, Units, clip
+from pannier.archive.layout import Content, Ends, Late, Literal, Segment, Units, clip
 from pannier.archive.strings import CHUNK
 from pannier.window import Window
 from tests.archive.strategies import PURE, windows
@@ -32,6 +32,19 @@ def units_of(lengths: Sequence[int], begin: int = 0, apart: int = 1) -> Units:
     return Units(len(lengths), lambda part: lengths[part.start : part.stop], begin, apart=apart)
 
 
+def ends_of(lengths: Sequence[int], known: Callable[[range], bool]) -> Ends:
+    """Return what finds the ends of units of these lengths, of those runs that it knows."""
+
+    def ends(part: range, begin: int, apart: int) -> list[int] | None:
+        if not known(part):
+            return None
+        units = [*range(part.start + apart, part.stop + 1, apart)]
+        units += [part.stop] if len(part) % apart else []
+        return [begin + sum(lengths[part.start : unit]) for unit in units]
+
+    return ends
+
+
 spacings = st.sampled_from([1, 4, 16, 64])
 
 
@@ -47,6 +60,26 @@ def _one_by_one(segments: Iterable[Segment]) -> list[tuple[str, int, int]]:
             case Late(entry, window):
                 found += [("late", entry, at) for at in range(window.start, window.stop)]
     return found
+
+
+@pytest.mark.parametrize("apart", [1, 16, 64])
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 4_095, 4_096, 4_097, 8_200])
+def test_units_lie_where_their_lengths_put_them_however_their_ends_are_found(count: int, apart: int) -> None:
+    lengths = [number % 7 for number in range(count)]
+    plain = units_of(lengths, 100, apart)
+    for known in (lambda part: True, lambda part: part.start == 4_096):
+        found = Units(
+            count,
+            lambda part: lengths[part.start : part.stop],
+            100,
+            apart=apart,
+            ends=ends_of(lengths, known),
+        )
+        assert found.stop == plain.stop == 100 + sum(lengths)
+        some = {0, 1, 62, 63, 64, 65, 127, 128, 4_095, 4_096, 4_097, 8_191, 8_192, 8_200}
+        assert all(
+            found.start_of(unit) == plain.start_of(unit) == 100 + sum(lengths[:unit]) for unit in some if unit <= count
+        )
 
 
 @PURE

@@ -23,6 +23,7 @@ from pannier.streams.hashing import Place
 from pannier.streams.helpers import Helpers
 from pannier.streams.helping import SLOTS, request_to_look
 from pannier.streams.workers import Workers
+from pannier.volumes.base import Refused
 from pannier.volumes.posix import SingleFolderVolume
 from tests.streams.helping import helping, processes
 from tests.volumes.process import no_descriptor_kept, unprivileged
@@ -148,6 +149,39 @@ async def test_directories_that_vanish_or_become_links_are_told_as_by_a_walk_of_
         opened.close()
     finally:
         volume.close()
+
+
+async def test_a_walk_looks_ahead_itself_while_a_helper_is_slow(tmp_path: Path) -> None:
+    names = [b"%02d" % number for number in range(20)]
+    for text in map(os.fsdecode, names):
+        (tmp_path / text).mkdir()
+        (tmp_path / text / f"in {text}").touch()
+    with helping(1) as helpers:
+        volume = SingleFolderVolume("v", tmp_path, FOLDER)
+        opened = volume.folder(FOLDER)
+        scout = Scout(opened, helpers, volume.now_ns)
+        (pid,) = processes(helpers)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            scout.expect(names)
+            (tmp_path / "09" / "in 09").unlink()
+            (tmp_path / "09").rmdir()
+            assert [found for found, _ in scout.scan(b"00")] == [b"in 00"]
+            assert [found for found, _ in scout.scan(b"01")] == [b"in 01"]  # which the helper was asked for
+            ahead = [name for name, (looked, _) in scout._looked.items() if looked is not None]
+            assert len(ahead) >= 5
+            assert b"01" not in ahead
+            for name in names[2:]:
+                if name == b"09":
+                    with pytest.raises(Refused, match="nothing is there"):
+                        list(scout.scan(name))
+                else:
+                    assert [found for found, _ in scout.scan(name)] == [b"in " + name]
+            scout.close()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            opened.close()
+            volume.close()
 
 
 async def test_a_directory_that_links_lead_to_again_keeps_no_helper(tmp_path: Path, helpers: Helpers) -> None:

@@ -148,11 +148,22 @@ class Layout(Protocol):
         """
 
 
+Ends = Callable[[range, int, int], Sequence[int] | None]
+"""From a run of units, where it begins, and a number: where the unit of that number ends, that of twice the number, and
+so on; and where the last one does. None: add the lengths up."""
+
+
 class Units:
     """Consecutive runs of bytes, found by offset in O(log n): 8 bytes a unit, or for some units together."""
 
     def __init__(
-        self, count: int, lengths: Callable[[range], Iterable[int]], begin: int = 0, *, apart: int = 1
+        self,
+        count: int,
+        lengths: Callable[[range], Iterable[int]],
+        begin: int = 0,
+        *,
+        apart: int = 1,
+        ends: Ends | None = None,
     ) -> None:
         """Lay them out from ``begin`` on.
 
@@ -162,13 +173,17 @@ class Units:
             begin: Where the first begins.
             apart: Of how many the first one's start is kept, a divisor of ``CHUNK``; those of the others are made again
                 from their lengths, each time that they are asked for.
+            ends: Finds what the lengths amount to, faster.
         """
         self._count, self._lengths, self._apart = count, lengths, apart
         self._starts = array("Q", [begin])
         for part in runs(count):  # lists made one after the other, not one for all: other threads have their turn
-            starts = list(accumulate(lengths(part), initial=begin))
-            self._starts.extend(starts[apart::apart])
-            begin = starts[-1]
+            found = None if ends is None else ends(part, begin, apart)
+            if found is None:
+                all_ends = list(accumulate(lengths(part), initial=begin))
+                found = all_ends[apart::apart] if len(part) % apart == 0 else [*all_ends[apart::apart], all_ends[-1]]
+            self._starts.extend(found if len(part) % apart == 0 else found[:-1])
+            begin = found[-1]
         self._stop = begin
 
     def __len__(self) -> int:

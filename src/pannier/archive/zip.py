@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import accumulate
 from operator import add
 
 from pannier.archive import zip_records as records
@@ -64,9 +65,18 @@ class ZipLayout:
         self._late_above = late_above
         self._odd = _odd_chunks(self._entries)
         count = len(self._entries)
-        self._locals = Units(count, partial(_local_lengths, self._entries, self._odd, late_above))
-        lengths = partial(_central_lengths, self._entries, self._odd, self._locals)
-        self._centrals = Units(count, lengths, self._locals.stop, apart=_APART)
+        self._locals = Units(
+            count,
+            partial(_local_lengths, self._entries, self._odd, late_above),
+            ends=partial(_local_ends, self._entries, self._odd),
+        )
+        self._centrals = Units(
+            count,
+            partial(_central_lengths, self._entries, self._odd, self._locals),
+            self._locals.stop,
+            apart=_APART,
+            ends=partial(_central_ends, self._entries, self._odd, self._locals),
+        )
         self._end = records.end_records(len(self._entries), self._locals.stop, self._centrals.stop - self._locals.stop)
 
     @property
@@ -230,12 +240,42 @@ def _local_lengths(entries: Entries, odd: bytes, late_above: int | None, part: r
     ]
 
 
-def _central_lengths(entries: Entries, odd: bytes, locals: Units, part: range) -> Iterable[int]:
+def _local_ends(entries: Entries, odd: bytes, part: range, begin: int, apart: int) -> Sequence[int] | None:
+    """``Ends`` of the members of plain entries: what their names, and their contents, amount to, is known or added."""
+    if apart != 1 or not _all_plain(entries, odd, part):
+        return None
+    _, names = entries.joined_names(part.start, part.stop)
+    heads = range(begin, begin + records.PLAIN_LOCAL_LENGTH * (len(part) + 1), records.PLAIN_LOCAL_LENGTH)[1:]
+    return list(map(add, map(add, heads, names), accumulate(entries.sizes[part.start : part.stop])))
+
+
+def _central_length(entries: Entries, odd: bytes, locals: Units, part: range) -> int | None:
+    """The length, without its name, of each of a run of headers in the directory; None where they differ."""
     far = records.needs_zip64(locals.start_of(part[0]))
-    if _all_plain(entries, odd, part) and far == records.needs_zip64(locals.start_of(part[-1])):
-        length = records.FAR_CENTRAL_LENGTH if far else records.PLAIN_CENTRAL_LENGTH
+    if not _all_plain(entries, odd, part) or far != records.needs_zip64(locals.start_of(part[-1])):
+        return None
+    return records.FAR_CENTRAL_LENGTH if far else records.PLAIN_CENTRAL_LENGTH
+
+
+def _central_lengths(entries: Entries, odd: bytes, locals: Units, part: range) -> Iterable[int]:
+    length = _central_length(entries, odd, locals, part)
+    if length is not None:
         return map(length.__add__, entries.name_lengths(part.start, part.stop))
     return [records.central_length(entries[number], locals.start_of(number)) for number in part]
+
+
+def _central_ends(
+    entries: Entries, odd: bytes, locals: Units, part: range, begin: int, apart: int
+) -> Sequence[int] | None:
+    """``Ends`` of headers in the directory that are alike but for their names."""
+    length = _central_length(entries, odd, locals, part)
+    if length is None:
+        return None
+    _, names = entries.joined_names(part.start, part.stop)
+    counts = list(range(apart, len(part) + 1, apart))
+    if len(part) % apart:
+        counts.append(len(part))
+    return [begin + length * count + names[count - 1] for count in counts]
 
 
 def _with_checksum(entry: int, record: bytes, at: int) -> Sequence[Segment]:

@@ -1,4 +1,7 @@
-"""Looking at directories ahead of a walk, by helper processes: it comes to a directory and finds it looked at."""
+"""Looking at directories ahead of a walk: it comes to a directory and finds it looked at, mostly by helper processes.
+
+The walk looks ahead itself rather than wait for a helper's answer, so that whoever is faster at the moment does more.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,16 @@ from collections.abc import Callable, Sequence
 from pannier.streams.helpers import Helpers, Ticket
 from pannier.streams.helping import request_to_look
 from pannier.volumes.base import Folder, Listing
-from pannier.volumes.looking import Looked, SharedFolder
+from pannier.volumes.looking import Looked, SharedFolder, look_beneath
 
-_EACH = 2
+_EACH = 3
 """Directories that one helper is asked for at a time."""
 _KEPT = 8
 """Directories that were asked for and not come to yet: a helper's answer may be half a megabyte."""
 _LIKE_FILES = 4
 """Small files that are as much work to read as it is to look at a directory."""
-_SHARE = 3
-"""Directories that each helper looks at for one that the walk lists itself: what it has to do with each takes time,
-too, half as long as looking at it."""
+_MOST = 4_096
+"""Names in a directory that the walk looks at ahead, as helpers do; it goes through a larger one bit by bit."""
 
 
 class Scout:
@@ -32,9 +34,7 @@ class Scout:
         self._asked: dict[bytes, tuple[Ticket, int]] = {}
         """What helpers were asked for; and when."""
         self._looked: dict[bytes, tuple[Looked | None, int]] = {}
-        """What they answered; and when they were asked."""
-        self._turn = 0
-        """Directories that helpers were asked for since the last one that was left to the walk."""
+        """What they answered, or what was seen here; and when they were asked. None: nothing of use."""
 
     def expect(self, sources: Sequence[bytes]) -> None:
         """Say which directories will be entered next, in order, and before all that were expected until now."""
@@ -48,6 +48,8 @@ class Scout:
             return self._folder.scan(source)
         if self._expected and self._expected[-1] == source:
             self._expected.pop()
+        while source in self._asked and not self._asked[source][0].is_told() and self._look_ahead():
+            self._ask()
         if source in self._asked:
             self._take(source)
         looked, asked_ns = self._looked.pop(source, (None, 0))
@@ -74,15 +76,26 @@ class Scout:
             self._take(source)
         if not self._expected or not self._helpers.ready(_LIKE_FILES):
             return
-        while self._expected and len(self._asked) + len(self._looked) < _KEPT:
-            source = self._expected[-1]
-            if self._turn >= _SHARE * len(self._helpers):
-                self._turn = 0
-            elif source not in self._asked and source not in self._looked:  # links lead to a directory once more
+        while len(self._expected) > 1 and len(self._asked) + len(self._looked) < _KEPT:
+            source = self._expected[-2]  # the next one is left to the walk
+            if source not in self._asked and source not in self._looked:  # links lead to a directory once more
                 asked_ns = self._now_ns()
                 ticket = self._helpers.ask(self._shared.root(), request_to_look(source), waiting=_EACH)
                 if ticket is None:
                     return
                 self._asked[source] = ticket, asked_ns
-                self._turn += 1
-            self._expected.pop()  # what nobody was asked for is listed by the walk, when it comes to it
+            del self._expected[-2]
+
+    def _look_ahead(self) -> bool:
+        """Look at the next directory that nobody was asked for; return whether there was one."""
+        assert self._shared is not None
+        if not self._expected or len(self._looked) >= _KEPT:
+            return False
+        source = self._expected.pop()
+        if source not in self._asked and source not in self._looked:
+            asked_ns = self._now_ns()
+            try:
+                self._looked[source] = look_beneath(self._shared.root(), source, _MOST), asked_ns
+            except (OSError, OverflowError):  # what is wrong is found when the walk comes to it
+                self._looked[source] = None, asked_ns
+        return True

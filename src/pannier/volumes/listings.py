@@ -118,17 +118,28 @@ def _look(directory: int, source: bytes, names: list[bytes]) -> Batch:
 
 
 def _batch(directory: int, source: bytes, looked: Looked) -> Batch:
-    odd: set[int] = set()
-    if any(mode & 0o170000 != _REGULAR for mode in set(looked.modes)):
-        odd = {number for number, mode in enumerate(looked.modes) if mode & 0o170000 != _REGULAR}
-    odd |= _unreadable(directory, looked, odd)
-    modes = array("H", [mode & 0o777 for mode in looked.modes])
+    if looked.names and _is_even(looked) and _is_regular(looked.modes[0]):  # most directories
+        odd = set() if _is_settled(directory, looked, 0) else _unreadable(directory, looked, set())
+        modes = array("H", [looked.modes[0] & 0o777]) * len(looked.names)
+    else:
+        odd = {number for number, mode in enumerate(looked.modes) if not _is_regular(mode)}
+        odd |= _unreadable(directory, looked, odd)
+        modes = array("H", [mode & 0o777 for mode in looked.modes])
     files = Files(looked.names, looked.sizes, looked.mtimes, modes, looked.identities, looked.ctimes)
     others: list[tuple[bytes, Found | Offence]] = []
     if odd:
         others += _listed(directory, source, [looked.names[number] for number in sorted(odd)])
         files = files.pick([number for number in range(len(files)) if number not in odd])
     return Batch(files, others)
+
+
+def _is_regular(mode: int) -> bool:
+    return mode & 0o170000 == _REGULAR
+
+
+def _is_even(looked: Looked) -> bool:
+    """Whether owner, group and mode of all are the same."""
+    return all(column == column[:1] * len(column) for column in (looked.modes, looked.users, looked.groups))
 
 
 def _unreadable(directory: int, looked: Looked, odd: set[int]) -> set[int]:
@@ -138,29 +149,27 @@ def _unreadable(directory: int, looked: Looked, odd: set[int]) -> set[int]:
     asked for: no ACL takes from an owner what the mode gives, but a server that squashes users may. Others are asked
     for one by one.
     """
-    user = os.geteuid()
-    names, users, groups, modes = looked.names, looked.users, looked.groups, looked.modes
-    kinds: Sequence[tuple[int, int, int]]
-    if len(set(users)) == len(set(groups)) == len(set(modes)) == 1:  # most directories
-        kinds, alike = [(users[0], groups[0], modes[0])] * len(names), {(users[0], groups[0], modes[0]): 0}
-    else:
-        kinds = list(zip(users, groups, modes, strict=True))
-        alike = dict(zip(reversed(kinds), range(len(kinds) - 1, -1, -1), strict=True))  # the first of each
-    settled = {
-        kind
-        for kind, number in alike.items()
-        if kind[0] == user
-        and kind[2] & stat.S_IRUSR
-        and kind[2] & 0o170000 == _REGULAR
-        and _readable(Kind.FILE, directory, names[number])
-    }
+    kinds = list(zip(looked.users, looked.groups, looked.modes, strict=True))
+    alike = dict(zip(reversed(kinds), range(len(kinds) - 1, -1, -1), strict=True))  # the first of each
+    settled = {kind for kind, number in alike.items() if _is_settled(directory, looked, number)}
     if len(settled) == len(alike):
         return set()
     return {
         number
         for number, kind in enumerate(kinds)
-        if kind not in settled and number not in odd and not _readable(Kind.FILE, directory, names[number])
+        if kind not in settled and number not in odd and not _readable(Kind.FILE, directory, looked.names[number])
     }
+
+
+def _is_settled(directory: int, looked: Looked, number: int) -> bool:
+    """Whether what may be read of one regular file may be read of all that are like it."""
+    mode = looked.modes[number]
+    return (
+        looked.users[number] == os.geteuid()
+        and bool(mode & stat.S_IRUSR)
+        and _is_regular(mode)
+        and _readable(Kind.FILE, directory, looked.names[number])
+    )
 
 
 def _listed(directory: int, source: bytes, names: Sequence[bytes]) -> Iterator[tuple[bytes, Found | Offence]]:
