@@ -30,6 +30,7 @@ class Scenario:
         extra: Measures what is not beside a peer: given the data, a scratch folder, the number of runs, and
             whether it is the small variant.
         extra_seconds: About how long that takes beside one run.
+        extra_runs: How many runs of it there are at most.
     """
 
     name: str
@@ -40,12 +41,13 @@ class Scenario:
     large: bool = True
     extra: Callable[[DataSet, Path, int, bool], Sequence[Observation]] | None = None
     extra_seconds: float = 0.0
+    extra_runs: int = 3
 
     def seconds(self, spec: Spec, pairs: int, peers: Sequence[str], *, small: bool) -> float:
         """Return about how long it takes, without making the data."""
         if small:
             return 2.0 * (1 + len([one for one in self.contests if one.peer in peers]))
-        total = self.extra_seconds * (1 + min(pairs, 3))
+        total = self.extra_seconds * (1 + min(pairs, self.extra_runs))
         for contest in self.contests:
             if contest.peer not in peers:
                 continue
@@ -142,6 +144,7 @@ SCENARIOS: dict[str, Scenario] = {
             (),
             extra=crowd.observe,
             extra_seconds=110.0,
+            extra_runs=1_000,
         ),
         Scenario(
             "held-clients",
