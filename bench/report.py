@@ -23,7 +23,9 @@ as shipped, except that every download walks its tree again (`plan-fresh-max = "
 processors it starts one helper process when there are thousands of small files to read, whose CPU time and memory are
 counted with the server's. Peers are installed at the versions shown, each in an environment of its own; libraries run
 behind aiohttp, used as their documentation says, with their chunks gathered to 256 KiB in a thread; `tar` writes into a
-pipe of 1 MiB that is read in a thread; nginx has one worker and sendfile.
+pipe of 1 MiB that is read in a thread; nginx has one worker and sendfile, once with `tcp_nopush` as Debian configures
+it, once without, as nginx itself does: with it, on loopback, the kernel sends most of a file when acknowledgements
+come, so the client pays for that, and the two work in turns.
 
 For each peer, both servers run side by side. First both are downloaded from once and every byte is verified (`unzip
 -t` and all names, sizes and checksums against the data; `tar -d`; a CRC-32), which also fills the page cache, and

@@ -113,9 +113,13 @@ def _cpu(scenario: str, peer: str, words: str, bound: float) -> Requirement:
 REQUIREMENTS = (
     _speed("large-known", "nginx", "nginx", 0.9),
     _cpu("large-known", "nginx", "nginx", 1.1),
+    _speed("large-known", "nginx-push", "nginx, tcp_nopush off", 0.9),
+    _cpu("large-known", "nginx-push", "nginx, tcp_nopush off", 1.1),
     Requirement("large-known", "first byte", _first_byte, 0.020, unit="s"),
     _speed("large-unknown", "nginx", "nginx", 0.85),
     _cpu("large-unknown", "nginx", "nginx", 1.2),
+    _speed("large-unknown", "nginx-push", "nginx, tcp_nopush off", 0.85),
+    _cpu("large-unknown", "nginx-push", "nginx, tcp_nopush off", 1.2),
     _speed("files", "zipstream-ng", "zipstream-ng", 2.0),
     _speed("files", "copyparty", "copyparty", 1.4),
     _speed("files", "backend.ai", "Backend.AI's reader", 50.0),

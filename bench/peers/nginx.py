@@ -1,4 +1,9 @@
-"""nginx with sendfile and one worker: what a C server reaches that only copies a file to a socket."""
+"""nginx with sendfile and one worker: what a C server reaches that only copies a file to a socket.
+
+Debian's configuration has ``tcp_nopush on``, nginx's own default is off. With it the kernel holds back what a call of
+sendfile gave it (``TCP_CORK``, tcp(7)) until there is half a window; on loopback the rest leaves when the client's
+acknowledgements come, on the client's processor time, and only one of the two works at a time.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +29,7 @@ events {{ worker_connections 512; }}
 http {{
     access_log off;
     sendfile on;
-    tcp_nopush on;
+    tcp_nopush {nopush};
     default_type application/octet-stream;
     client_body_temp_path {scratch}/nginx-body;
     proxy_temp_path {scratch}/nginx-proxy;
@@ -42,8 +47,12 @@ http {{
 class Nginx(Peer):
     """The file as it is: no archive around it, no checksum of it."""
 
-    name, title, kind = "nginx", "nginx, static file, sendfile", "file"
+    kind = "file"
     large_rate = 2500.0
+
+    def __init__(self, name: str = "nginx", *, nopush: bool = True) -> None:
+        self.name, self._nopush = name, "on" if nopush else "off"
+        self.title = f"nginx, static file, sendfile, tcp_nopush {self._nopush}"
 
     def prepare(self, rooms: Path) -> None:
         self._program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -61,7 +70,9 @@ class Nginx(Peer):
         port = free_port()
         user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
         configuration = scratch / "nginx.conf"
-        configuration.write_text(_CONFIGURATION.format(user=user, scratch=scratch, port=port, folder=folder))
+        configuration.write_text(
+            _CONFIGURATION.format(user=user, nopush=self._nopush, scratch=scratch, port=port, folder=folder)
+        )
         home = f"http://127.0.0.1:{port}"
         command = [str(self._program), "-c", str(configuration), "-e", "stderr"]
         with ServerProcess(command, scratch / "nginx.log", answers(home)) as process:

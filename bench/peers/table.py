@@ -12,5 +12,15 @@ from bench.peers.zipstream_new import ZipstreamNew
 from bench.peers.zipstream_ng import ZipstreamNg
 
 PEERS: dict[str, Peer] = {
-    peer.name: peer for peer in (Nginx(), Tar(), ZipstreamNg(), StreamZip(), ZipstreamNew(), Copyparty(), BackendAi())
+    peer.name: peer
+    for peer in (
+        Nginx(),
+        Nginx("nginx-push", nopush=False),
+        Tar(),
+        ZipstreamNg(),
+        StreamZip(),
+        ZipstreamNew(),
+        Copyparty(),
+        BackendAi(),
+    )
 }

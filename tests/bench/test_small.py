@@ -41,7 +41,7 @@ class Run:
 def run(cache: Path, request: pytest.FixtureRequest) -> Run:
     scenarios: tuple[str, ...] = request.param
     data = cache / str(len(scenarios))
-    done = bench(*scenarios, "--small", "--pairs", "1", "--peers", "nginx,tar", "--data", str(data))
+    done = bench(*scenarios, "--small", "--pairs", "1", "--peers", "nginx,nginx-push,tar", "--data", str(data))
     return Run(scenarios, done, results.read(data / "results-small.json"))
 
 
