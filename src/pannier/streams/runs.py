@@ -18,6 +18,7 @@ from pannier.streams.hashing import SMALL
 from pannier.streams.helpers import Answer, Helpers, Ticket
 from pannier.streams.helping import READ
 from pannier.streams.small import read_run, request_of
+from pannier.streams.turns import Turns
 from pannier.volumes.base import WholeReader
 
 _RUN = 256
@@ -26,6 +27,8 @@ _RUN_BYTES = 256 * 1024
 _ASKED = 5
 """Runs that one helper is asked for at a time: to begin one, while this process has something else to do for a
 while, as long as it takes to send a piece."""
+
+_READING = Turns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +167,6 @@ class Runs:
 
     def _read(self, numbers: range) -> Contents:
         layout = self._shape.layout
-        contents = read_run(self._whole, layout.entries, numbers)
+        with _READING.turn():
+            contents = read_run(self._whole, layout.entries, numbers)
         return Contents(contents, crc32_each(contents) if layout.checksums else [0] * len(numbers))
