@@ -33,7 +33,7 @@ class _Crowd:
 
 
 def observe(data: DataSet, scratch: Path, runs: int, small: bool) -> Sequence[Observation]:
-    """Run the crowd as often as others are paired: a stall of one run may be the machine's."""
+    """Run the crowd as often as others are paired."""
     crowd = _Crowd(8, 500e3, 60.0) if small else _Crowd(300, 500e3, 300.0)
     seen: list[dict[str, float]] = []
     for number in range(runs):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pannier.streams.helpers import Helpers, Ticket
-from pannier.streams.helping import request_to_look
+from pannier.streams.helping import MOST_LOOKED_AT, request_to_look
 from pannier.volumes.base import Folder, Listing
 from pannier.volumes.looking import Looked, SharedFolder, look_beneath
 
@@ -18,8 +18,6 @@ _KEPT = 8
 """Directories that were asked for and not come to yet: a helper's answer may be half a megabyte."""
 _LIKE_FILES = 4
 """Small files that are as much work to read as it is to look at a directory."""
-_MOST = 4_096
-"""Names in a directory that the walk looks at ahead, as helpers do; it goes through a larger one bit by bit."""
 
 
 class Scout:
@@ -95,7 +93,7 @@ class Scout:
         if source not in self._asked and source not in self._looked:
             asked_ns = self._now_ns()
             try:
-                self._looked[source] = look_beneath(self._shared.root(), source, _MOST), asked_ns
+                self._looked[source] = look_beneath(self._shared.root(), source, MOST_LOOKED_AT), asked_ns
             except (OSError, OverflowError):  # what is wrong is found when the walk comes to it
                 self._looked[source] = None, asked_ns
         return True

@@ -42,7 +42,7 @@ READ, PACK, LOOK = "", "pack", "look"
 ORDERS = (READ, PACK, LOOK, *RECIPES)
 """What can be asked for: contents as they are, packed by DEFLATE where that is smaller, or with heads by a recipe; and
 to look at what is in a directory."""
-_MOST_LOOKED_AT = 4_096
+MOST_LOOKED_AT = 4_096
 """Names in a directory that is looked at; the server goes through a larger one itself, bit by bit."""
 ANSWER = struct.Struct("=BBI")
 """The slot; whether it was done; how many bytes stand in the slot. Then follow the columns of ``unpack_columns``."""
@@ -178,7 +178,7 @@ def _answer(root: int, request: Request, slot: memoryview) -> tuple[int, bytes]:
 
 def _looked(root: int, source: bytes, slot: memoryview) -> tuple[int, bytes]:
     try:
-        looked = look_beneath(root, source, _MOST_LOOKED_AT)
+        looked = look_beneath(root, source, MOST_LOOKED_AT)
     finally:
         os.close(root)
     packed = b"" if looked is None else pack_looked(looked)

@@ -29,6 +29,7 @@ _ASKED = 5
 while, as long as it takes to send a piece."""
 
 _READING = Turns()
+"""Of all responses: the interpreter that they wait for is one."""
 
 
 @dataclass(frozen=True, slots=True)
