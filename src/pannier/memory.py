@@ -36,7 +36,7 @@ def share_heap() -> None:
     Otherwise each thread may get a heap of its own: what one has freed another does not find, and a process in which
     threads take turns at large plans holds several times what it uses.
 
-    Pieces of an archive of small files are 2 MiB, and come and go hundreds of times a second: each time given back to
+    Pieces of an archive of small files are 1 MiB, and come and go hundreds of times a second: each time given back to
     the system, and taken from it page by page, they cost three times what it takes to fill them.
     """
     if (mallopt := getattr(_C, "mallopt", None)) is not None:

@@ -44,6 +44,8 @@ class Watched:
     """Bytes read of each file."""
     gate: threading.Event = field(default_factory=threading.Event)
     """Reads wait for it; open from the start."""
+    told: Callable[[int], None] = lambda offset: None
+    """Called in the thread that reads, before each read, with its offset."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -57,6 +59,7 @@ class WatchedSource:
 
     def read(self, offset: int, length: int) -> bytes:
         assert self._watched.gate.wait(30)
+        self._watched.told(offset)
         data = self._source.read(offset, length)
         with self._watched.lock:
             self._watched.read[self._path] = self._watched.read.get(self._path, 0) + len(data)

@@ -153,7 +153,7 @@ async def test_few_files_and_many_are_looked_up_before_they_are_read(tmp_path: P
             store.close()
             more = {name: metrics.CHECKSUMS.labels(name)._value.get() - was for name, was in told.items()}
             assert more["miss"] == misses
-            assert more["hit"] - hits in (0, 1)  # who sends may have the first one looked up, or hashed, before
+            assert more["hit"] - hits in range(files)  # who sends may have the first ones looked up, or hashed, before
             assert set(it.watched.read.values()) == {reads * (len(DATA) + 2)}
 
 

@@ -16,7 +16,8 @@ from pannier.dto.selections import Selection
 from pannier.errors import SourceChanged, SourceUnreadable, show
 from pannier.services.orders import Order
 from pannier.services.planning import Plans
-from pannier.streams.hashing import SMALL, Hashing, Place, hash_burst
+from pannier.streams.hashing import SMALL, Hashing, Place
+from pannier.streams.running_crc import RunningCrc
 from pannier.streams.workers import Workers
 
 _PART = 16_384
@@ -131,15 +132,15 @@ class Checksumming:
         tally.skipped += ((name, why) for why in outcome.skipped)
 
     async def _large(self, place: Place, shape: Shape, number: int, *, unknown: bool) -> _Outcome:
-        outcome, entry = _Outcome(), shape.entry(number)
+        outcome = _Outcome()
         try:
             if unknown:
                 await self._hashing.crc(place, shape, number)
                 return outcome
-            offset = crc = 0
-            while offset < entry.size:
-                offset, crc = await self._workers.run(hash_burst, place, entry, offset, crc)
-            self._judge(place, shape, number, crc, outcome)
+            running = RunningCrc(self._workers, place.open, shape.entry(number))
+            while not running.ended:
+                await running.go_on()
+            self._judge(place, shape, number, running.crc, outcome)
         except (SourceChanged, SourceUnreadable) as error:
             outcome.skipped.append(str(error))
         return outcome

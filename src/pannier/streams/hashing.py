@@ -7,7 +7,6 @@ where it was, so that the next who needs it goes on from there.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import closing
@@ -20,6 +19,7 @@ from pannier.crc import crc32
 from pannier.dto.ids import FolderId
 from pannier.errors import SourceChanged
 from pannier.state.base import ChecksumStore
+from pannier.streams.running_crc import RunningCrc
 from pannier.streams.workers import Workers, seen
 from pannier.volumes.base import Folder, Volume
 
@@ -27,9 +27,6 @@ SMALL = 128 * 1024
 """Files up to this size are read once into a buffer, hashed and sent from it; larger ones are hashed ahead."""
 
 _FILE = Kind.FILE.value
-_BURST = 0.25
-"""Seconds one thread call hashes before it comes back to the loop, where it may be told to stop."""
-_STEP = 1024 * 1024
 _PARTIALS = 4_096
 _LOOKED_UP = 8_192
 _GRACE = 0.5
@@ -193,28 +190,24 @@ class Hashing:
         await asyncio.gather(*(job.task for job in self._jobs.values()), return_exceptions=True)
 
     async def _compute(self, place: Place, entry: Entry, key: tuple[str, bytes]) -> int:
-        offset, crc = self._partials.pop(key, (0, 0))
         try:
-            offset, crc = await self._workers.run(self._first_burst, place, entry, offset, crc)
-            while offset < entry.size:
-                self._partials[key] = offset, crc
-                offset, crc = await self._workers.run(hash_burst, place, entry, offset, crc)
+            known = await self._workers.run(self._store.get, place.volume.id, entry.identity)
+            if known is not None:
+                metrics.looked_up(1, 0)
+                return known
+            running = RunningCrc(self._workers, place.open, entry, *self._partials.get(key, (0, 0)))
+            if not running.offset:
+                metrics.looked_up(0, 1)
+            while not running.ended:
+                await running.go_on()
+                self._partials[key] = running.offset, running.crc
             self._partials.pop(key, None)
         finally:
             if (job := self._jobs.get(key)) is not None and job.task is asyncio.current_task():
                 del self._jobs[key]
             while len(self._partials) > _PARTIALS:
                 self._partials.popitem(last=False)
-        return crc
-
-    def _first_burst(self, place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
-        known = self._store.get(place.volume.id, entry.identity)
-        if known is not None:
-            metrics.looked_up(1, 0)
-            return entry.size, known
-        if not offset:
-            metrics.looked_up(0, 1)
-        return hash_burst(place, entry, offset, crc)
+        return running.crc
 
     def _end_unwanted(self, key: tuple[str, bytes], job: _Job) -> None:
         if not job.waiting and self._jobs.get(key) is job:
@@ -241,24 +234,3 @@ class _Job:
 
     task: asyncio.Task[int]
     waiting: int = 0
-
-
-def hash_burst(place: Place, entry: Entry, offset: int, crc: int) -> tuple[int, int]:
-    """Hash a part of a file from ``offset`` on; its identity is checked before and after."""
-    folder = place.open()
-    try:
-        source = folder.open(entry.source, entry.identity, entry.path)
-        try:
-            until = time.monotonic() + _BURST
-            while offset < entry.size and time.monotonic() < until:
-                data = source.read(offset, min(_STEP, entry.size - offset))
-                if not data:
-                    raise SourceChanged(entry.path, f"it ends after {offset:,} of {entry.size:,} bytes")
-                crc = crc32(data, crc)
-                offset += len(data)
-            source.check()
-        finally:
-            source.close()
-    finally:
-        folder.close()
-    return offset, crc
