@@ -61,7 +61,7 @@ class Remembered:
     """How many of what a server keeps at hand: some 35 MB, once all of it is full. What is not at hand is looked up.
 
     Attributes:
-        plans: Of selections, 8 KB each beside 100 bytes an entry (``limits.max-entries`` bounds these of all together).
+        plans: Of selections, 8 KB each beside 60 bytes an entry (``limits.max-entries`` bounds these of all together).
         sessions: As they stood last, 0.8 KB each; they go on while the state database cannot be read.
         pins: Which archive a link began with, 0.4 KB each.
         checksums: 0.15 KB each.

@@ -12,7 +12,8 @@ from pannier.archive.strings import CHUNK, Strings
 from tests.archive.strategies import PURE
 
 counts = st.sampled_from([0, 1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3])
-sealed = st.booleans()
+sealed, even = st.booleans(), st.booleans()
+hows = ["append", "extend", "extend with even ones", "even"]
 
 
 def _numbered(count: int, start: int = 0) -> list[bytes]:
@@ -20,9 +21,11 @@ def _numbered(count: int, start: int = 0) -> list[bytes]:
 
 
 @PURE
-@given(st.lists(st.tuples(st.sampled_from(["append", "extend", "even"]), counts), max_size=4), sealed, st.data())
-def test_what_was_added_is_there_in_order(steps: list[tuple[str, int]], seal: bool, data: st.DataObject) -> None:
-    strings, expected = Strings(), list[bytes]()
+@given(st.lists(st.tuples(st.sampled_from(hows), counts), max_size=4), sealed, even, st.data())
+def test_what_was_added_is_there_in_order(
+    steps: list[tuple[str, int]], seal: bool, even: bool, data: st.DataObject
+) -> None:
+    strings, expected = Strings(even=even), list[bytes]()
     for how, count in steps:
         match how:
             case "append":
@@ -32,6 +35,9 @@ def test_what_was_added_is_there_in_order(steps: list[tuple[str, int]], seal: bo
             case "extend":
                 added = [b"d/" + string for string in _numbered(count, len(expected))]
                 strings.extend(_numbered(count, len(expected)), b"d/")
+            case "extend with even ones":
+                added = [b"d/" + b"%05d" % number for number in range(count)]
+                strings.extend([b"%05d" % number for number in range(count)], b"d/")
             case _:
                 added = [b"%07d" % number for number in range(count)]
                 strings.extend_even(b"".join(added), count)
@@ -53,22 +59,25 @@ def test_what_was_added_is_there_in_order(steps: list[tuple[str, int]], seal: bo
 
 
 @PURE
-@given(st.lists(st.binary(max_size=5), min_size=1, max_size=20), st.data(), sealed)
-def test_one_can_be_replaced_by_a_longer_or_shorter_one(few: list[bytes], data: st.DataObject, seal: bool) -> None:
-    expected = _numbered(CHUNK - 5) + few
-    strings = Strings()
+@given(st.lists(st.binary(max_size=5), min_size=1, max_size=20), st.data(), sealed, even)
+def test_one_can_be_replaced_by_a_longer_or_shorter_one(
+    few: list[bytes], data: st.DataObject, seal: bool, even: bool
+) -> None:
+    expected = [b"%05d" % number for number in range(CHUNK + 5)] if even else _numbered(CHUNK - 5) + few
+    strings = Strings(even=even)
     strings.extend(expected)
     if seal:
         strings.seal()
     number = data.draw(st.sampled_from([0, 1, CHUNK - 6, CHUNK - 5, len(expected) - 1]))
-    expected[number] = data.draw(st.binary(max_size=9))
+    expected[number] = data.draw(st.binary(max_size=9) | st.just(b"fiver"))
     strings.put(number, expected[number])
     assert strings.take(0, len(expected)) == expected
     assert [strings.get(at) for at in (0, number, len(expected) - 1)] == [expected[0], expected[number], expected[-1]]
 
 
-def test_empty_strings_are_strings_too() -> None:
-    strings = Strings()
+@pytest.mark.parametrize("even", [False, True])
+def test_empty_strings_are_strings_too(even: bool) -> None:
+    strings = Strings(even=even)
     strings.extend_even(b"", 3)
     strings.extend([b"", b"a", b""])
     assert strings.take(0, 6) == [b"", b"", b"", b"", b"a", b""]

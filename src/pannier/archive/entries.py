@@ -1,6 +1,6 @@
 """What an archive is made of: entries. No I/O in this package; paths and names are bytes, ``/``-separated, relative.
 
-An ``Entry`` is one of them, as a value. ``Entries`` holds millions of them, as columns: about 65 bytes each beside the
+An ``Entry`` is one of them, as a value. ``Entries`` holds millions of them, as columns: about 55 bytes each beside the
 path. Whoever passes over many reads the columns, and makes no ``Entry``.
 """
 
@@ -91,7 +91,7 @@ class Entries(Sequence[Entry]):
         self.mtimes = array("q")
         self.modes = array("H")
         self.kinds = bytearray()
-        self._paths, self._identities = Strings(), Strings()
+        self._paths, self._identities = Strings(), Strings(even=True)
         # What few entries have:
         self._far: dict[int, int] = {}
         self._renamed: dict[int, bytes] = {}

@@ -24,8 +24,9 @@ VERSION = 1
 """Part of every ETag: raise it whenever the same entries would give other bytes."""
 
 
-_APART = 64
-"""Records of the directory of which one's place is kept: hardly anything asks for that of a certain one."""
+_MEMBERS_APART, _APART = 8, 64
+"""Members, and records of the directory, of which one's place is kept: that of the others is added up when somebody
+asks, which is seldom for the latter."""
 
 _FILE, _LINK = Kind.FILE.value, Kind.LINK.value
 
@@ -49,7 +50,7 @@ def arrange(entries: Sequence[Entry]) -> Entries:
 
 
 class ZipLayout:
-    """Where everything lies in the ZIP of some entries; 8 bytes an entry beside the entries themselves."""
+    """Where everything lies in the ZIP of some entries: a byte or two an entry beside the entries themselves."""
 
     checksums = True
 
@@ -68,6 +69,7 @@ class ZipLayout:
         self._locals = Units(
             count,
             partial(_local_lengths, self._entries, self._odd, late_above),
+            apart=_MEMBERS_APART,
             ends=partial(_local_ends, self._entries, self._odd),
         )
         self._centrals = Units(
@@ -242,11 +244,11 @@ def _local_lengths(entries: Entries, odd: bytes, late_above: int | None, part: r
 
 def _local_ends(entries: Entries, odd: bytes, part: range, begin: int, apart: int) -> Sequence[int] | None:
     """``Ends`` of the members of plain entries: what their names, and their contents, amount to, is known or added."""
-    if apart != 1 or not _all_plain(entries, odd, part):
+    if not _all_plain(entries, odd, part):
         return None
     _, names = entries.joined_names(part.start, part.stop)
-    heads = range(begin, begin + records.PLAIN_LOCAL_LENGTH * (len(part) + 1), records.PLAIN_LOCAL_LENGTH)[1:]
-    return list(map(add, map(add, heads, names), accumulate(entries.sizes[part.start : part.stop])))
+    contents = list(accumulate(entries.sizes[part.start : part.stop]))
+    return [begin + records.PLAIN_LOCAL_LENGTH * n + names[n - 1] + contents[n - 1] for n in _counts(part, apart)]
 
 
 def _central_length(entries: Entries, odd: bytes, locals: Units, part: range) -> int | None:
@@ -272,10 +274,12 @@ def _central_ends(
     if length is None:
         return None
     _, names = entries.joined_names(part.start, part.stop)
-    counts = list(range(apart, len(part) + 1, apart))
-    if len(part) % apart:
-        counts.append(len(part))
-    return [begin + length * count + names[count - 1] for count in counts]
+    return [begin + length * n + names[n - 1] for n in _counts(part, apart)]
+
+
+def _counts(part: range, apart: int) -> Iterable[int]:
+    """How many units of a run end where ``Ends`` are wanted."""
+    return (*range(apart, len(part), apart), len(part))
 
 
 def _with_checksum(entry: int, record: bytes, at: int) -> Sequence[Segment]:
