@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate, islice
 from operator import sub
 
@@ -21,7 +22,7 @@ class Strings:
         self._count = 0
         self._even = even
         self._ends = array("I")
-        """Where each string ends in its chunk; if they are even, those of one chunk, which all have."""
+        """Where each string ends in its chunk; if they are even, those of any chunk, shared."""
 
     def __len__(self) -> int:
         return self._count
@@ -137,7 +138,7 @@ class Strings:
         if not self._even:
             return
         if not self._count and least == most:
-            self._ends = array("I", _even_ends(least, CHUNK))
+            self._ends = _ends_of_chunk(least)
         elif not self._count or not self._ends[0] == least == most:
             of_chunk, self._ends, self._even = self._ends, array("I"), False
             for first in range(0, self._count, CHUNK):
@@ -164,6 +165,12 @@ class Strings:
 def joined(strings: Sequence[bytes]) -> tuple[bytes, array[int]]:
     """Return strings as one, and where each ends in it, ``array("I")``."""
     return b"".join(strings), array("I", accumulate(map(len, strings)))
+
+
+@lru_cache(maxsize=64)
+def _ends_of_chunk(width: int) -> array[int]:
+    """Where each of ``CHUNK`` strings of one length ends; the same array for all who have such, so never changed."""
+    return array("I", _even_ends(width, CHUNK))
 
 
 def _even_ends(width: int, count: int, begin: int = 0) -> Sequence[int]:

@@ -191,16 +191,13 @@ class Hashing:
 
     async def _compute(self, place: Place, entry: Entry, key: tuple[str, bytes]) -> int:
         try:
-            known = await self._workers.run(self._store.get, place.volume.id, entry.identity)
-            if known is not None:
-                metrics.looked_up(1, 0)
-                return known
             running = RunningCrc(self._workers, place.open, entry, *self._partials.get(key, (0, 0)))
-            if not running.offset:
-                metrics.looked_up(0, 1)
+            known = await self._workers.run(self._begin, place, running)
+            if known is not None:
+                return known
             while not running.ended:
-                await running.go_on()
                 self._partials[key] = running.offset, running.crc
+                await running.go_on()
             self._partials.pop(key, None)
         finally:
             if (job := self._jobs.get(key)) is not None and job.task is asyncio.current_task():
@@ -208,6 +205,17 @@ class Hashing:
             while len(self._partials) > _PARTIALS:
                 self._partials.popitem(last=False)
         return running.crc
+
+    def _begin(self, place: Place, running: RunningCrc) -> int | None:
+        """Look a checksum up, or begin to read; one wait for a thread, not two."""
+        known = self._store.get(place.volume.id, running.entry.identity)
+        if known is not None:
+            metrics.looked_up(1, 0)
+            return known
+        if not running.offset:
+            metrics.looked_up(0, 1)
+        running.begin()
+        return None
 
     def _end_unwanted(self, key: tuple[str, bytes], job: _Job) -> None:
         if not job.waiting and self._jobs.get(key) is job:

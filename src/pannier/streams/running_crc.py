@@ -14,14 +14,15 @@ from pannier.volumes.base import Folder
 
 _BURST = 0.25
 """Seconds one thread call reads before it comes back to the loop, where it may be told to stop."""
+_STEP = 1024 * 1024
+_LEAST = 256 * _STEP
+"""Bytes that are left, at least, for two threads to share. One reads less than that in a moment, or slowly anyway, and
+whoever waits for it should not wait for a thread twice."""
 _FIRST = 0.02
-"""Seconds of the first burst, which finds out how fast content comes."""
+"""Seconds of the first burst of a larger file, which finds out how fast content comes."""
 _FAST = 1e9
 """Bytes a second from which on two threads read: from memory or flash, where that is nearly twice as fast. A disk would
 have to move its heads between them, and where threads are scarce, their wait makes it slower than that."""
-_STEP = 1024 * 1024
-_LEAST = 16 * _STEP
-"""Bytes that are left, at least, for two threads to share."""
 
 
 @dataclass(slots=True)
@@ -48,19 +49,34 @@ class RunningCrc:
     def ended(self) -> bool:
         return self.offset >= self.entry.size
 
-    async def go_on(self) -> None:
-        """Read one burst more; the file's identity is checked before and after.
+    def begin(self) -> None:
+        """Read the first burst; blocks. The file's identity is checked before and after.
 
         Raises:
             SourceChanged: The file is not what was planned.
             VolumeFailed: It cannot be read.
         """
         before, began = self.offset, time.monotonic()
-        if self._speed >= _FAST and self.entry.size - self.offset >= _LEAST:
+        seconds = _FIRST if self._is_worth_two() else _BURST
+        self.offset, self.crc = self._read(before, self.entry.size, self.crc, seconds)
+        self._measure(before, began)
+
+    async def go_on(self) -> None:
+        """Read one burst more; errors as ``begin``."""
+        before, began = self.offset, time.monotonic()
+        if not self._speed:
+            await self.workers.run(self.begin)
+            return
+        if self._speed >= _FAST and self._is_worth_two():
             await self._by_two()
         else:
-            seconds = _BURST if self._speed else _FIRST
-            self.offset, self.crc = await self.workers.run(self._read, before, self.entry.size, self.crc, seconds)
+            self.offset, self.crc = await self.workers.run(self._read, before, self.entry.size, self.crc, _BURST)
+        self._measure(before, began)
+
+    def _is_worth_two(self) -> bool:
+        return self.entry.size - self.offset >= _LEAST
+
+    def _measure(self, before: int, began: float) -> None:
         self._speed = (self.offset - before) / max(time.monotonic() - began, 1e-6)
 
     async def _by_two(self) -> None:
