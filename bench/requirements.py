@@ -110,6 +110,12 @@ def _cpu(scenario: str, peer: str, words: str, bound: float) -> Requirement:
     return Requirement(scenario, f"server CPU per GiB, of {words}", _beside(peer, cpu_ratios), bound)
 
 
+def _stall(name: str, bound: float) -> tuple[Requirement, Requirement]:
+    """The median run, as for all figures, and the longest stall of all runs, which a pause of the machine decides."""
+    longest = Requirement("slow-clients", f"{name}, longest of all runs", _seen(name), bound, worst=True, unit="s")
+    return Requirement("slow-clients", name, _seen(name), bound, unit="s"), longest
+
+
 REQUIREMENTS = (
     _speed("large-known", "nginx", "nginx", 0.9),
     _cpu("large-known", "nginx", "nginx", 1.1),
@@ -148,8 +154,8 @@ REQUIREMENTS = (
     _speed("deflate-small", "zipstream-ng", "zipstream-ng deflate", 6.0),
     Requirement("slow-clients", crowd.SERVED, _seen(crowd.SERVED), 300, at_least=True, worst=True, unit="clients"),
     Requirement("slow-clients", crowd.CORES, _seen(crowd.CORES), 0.3, unit="cores"),
-    Requirement("slow-clients", crowd.STEADY, _seen(crowd.STEADY), 0.020, worst=True, unit="s"),
-    Requirement("slow-clients", crowd.START, _seen(crowd.START), 0.050, worst=True, unit="s"),
+    *_stall(crowd.STEADY, 0.020),
+    *_stall(crowd.START, 0.050),
     Requirement("slow-clients", crowd.MEMORY, _seen(crowd.MEMORY), 120 * MIB, worst=True, unit="B"),
     Requirement("held-clients", held.HELD, _seen(held.HELD), 1_000, at_least=True, worst=True, unit="clients"),
 )
