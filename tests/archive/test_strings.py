@@ -83,6 +83,18 @@ def test_empty_strings_are_strings_too(even: bool) -> None:
     assert strings.take(0, 6) == [b"", b"", b"", b"", b"a", b""]
 
 
+@pytest.mark.parametrize("even", [False, True])
+@pytest.mark.parametrize("seal", [False, True])
+def test_there_is_none_beyond_the_last(even: bool, seal: bool) -> None:
+    strings = Strings(even=even)
+    strings.extend([b"a", b"b"])
+    if seal:
+        strings.seal()
+    for number in (2, CHUNK, 3 * CHUNK):
+        with pytest.raises(IndexError):
+            strings.get(number)
+
+
 def test_strings_of_equal_length_are_counted() -> None:
     with pytest.raises(ValueError, match="7 bytes are no 2 strings"):
         Strings().extend_even(b"1234567", 2)

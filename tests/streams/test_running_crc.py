@@ -10,10 +10,10 @@ import zlib
 
 import pytest
 
-from pannier.errors import SourceChanged
+from pannier.errors import SourceChanged, SourceUnreadable
 from pannier.streams import running_crc
 from pannier.streams.running_crc import RunningCrc
-from tests.streams.bench import Bench, bench, until
+from tests.streams.bench import FOLDER, Bench, bench, until
 
 MIB = 1024 * 1024
 DATA = random.Random(3).randbytes(23 * MIB + 4_321)
@@ -35,10 +35,23 @@ async def end(running: RunningCrc) -> int:
 
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads read from the second burst on, whatever this machine does now; the first is one step."""
+    """Two threads read from the second burst on, whatever this machine does now; the first burst is one step."""
     monkeypatch.setattr(running_crc, "_FAST", 1.0)
     monkeypatch.setattr(running_crc, "_FIRST", 1e-9)
     monkeypatch.setattr(running_crc, "_LEAST", 2 * MIB)
+    monkeypatch.setattr(running_crc, "_BURST", 60.0)
+
+
+async def shared_out(it: Bench) -> RunningCrc:
+    """Read one step, so that the next burst is all that is left: the first thread's up to 12 MiB."""
+    running = await begun(it)
+    await running.go_on()
+    assert running.offset == MIB
+    running._speed = 1e12
+    return running
+
+
+MIDDLE = 12 * MIB
 
 
 @pytest.mark.usefixtures("shared")
@@ -51,13 +64,11 @@ async def test_two_threads_find_what_one_does(offset: int) -> None:
 
 
 @pytest.mark.usefixtures("shared")
-async def test_two_threads_read_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running_crc, "_BURST", 60.0)
+async def test_two_threads_read_at_the_same_time() -> None:
     both = threading.Barrier(2)
     async with bench() as it:
         it.write(b"f", DATA)
-        running = await begun(it)
-        await running.go_on()
+        running = await shared_out(it)
         readers: set[int] = set()
 
         def meet(offset: int) -> None:
@@ -71,24 +82,24 @@ async def test_two_threads_read_at_the_same_time(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("shared")
-async def test_what_the_second_has_read_does_not_count_if_the_first_stopped_before(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("slow", "reached"), [(range(3 * MIB), 2 * MIB), (range(MIDDLE, 99 * MIB), MIDDLE + MIB)])
+async def test_what_was_read_counts_as_far_as_nothing_is_missing(
+    monkeypatch: pytest.MonkeyPatch, slow: range, reached: int
 ) -> None:
+    """One of the two takes longer for a step than it may for all."""
     async with bench() as it:
         it.write(b"f", DATA)
-        running = await begun(it)
+        running = await shared_out(it)
+        monkeypatch.setattr(running_crc, "_BURST", 0.5)
+        it.watched.told = lambda offset: time.sleep(1.1 if offset in slow else 0)
         await running.go_on()
-        assert running.offset == MIB
-        running._speed = 1e12
-        monkeypatch.setattr(running_crc, "_BURST", 0.05)
-        it.watched.told = lambda offset: time.sleep(0.2 if offset < 3 * MIB else 0)  # two steps outlast its time
-        await running.go_on()
-        assert running.offset == 2 * MIB
-        monkeypatch.setattr(running_crc, "_BURST", 60.0)
+        assert running.offset == reached
+        it.watched.told = lambda offset: None
         assert await end(running) == zlib.crc32(DATA)
 
 
-async def test_one_thread_reads_slow_storage() -> None:
+async def test_one_thread_reads_slow_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_crc, "_LEAST", 2 * MIB)
     async with bench() as it:
         it.write(b"f", DATA)
         lock = threading.Lock()
@@ -103,40 +114,60 @@ async def test_one_thread_reads_slow_storage() -> None:
 
 
 @pytest.mark.usefixtures("shared")
-@pytest.mark.parametrize("half", ["first", "second"])
-async def test_a_file_that_was_cut_has_no_checksum_and_nobody_reads_on(half: str) -> None:
+async def test_what_the_second_cannot_read_is_told() -> None:
     async with bench() as it:
         it.write(b"f", DATA)
-        running = await begun(it)
-        await running.go_on()
-        running._speed = 1e12
-
-        def cut(offset: int) -> None:
-            if (offset == MIB) is (half == "first"):
-                it.write(b"f", DATA[: 3 * MIB])
-
-        it.watched.told = cut
-        with pytest.raises(SourceChanged):
+        running = await shared_out(it)
+        it.memory.break_reads(FOLDER, b"f", at=20 * MIB)
+        with pytest.raises(SourceUnreadable):
             await running.go_on()
+        assert it.watched.opened == it.watched.closed
+        assert running.offset == MIB
+
+
+@pytest.mark.usefixtures("shared")
+async def test_what_the_first_cannot_read_is_told_when_the_second_has_ended() -> None:
+    async with bench() as it:
+        it.write(b"f", DATA)
+        running = await shared_out(it)
+        failed, released = threading.Event(), threading.Event()
+
+        def fail(offset: int) -> None:
+            if offset >= MIDDLE:
+                assert released.wait(30)
+            elif offset == 2 * MIB:
+                failed.set()
+                raise SourceChanged(b"f", "it is gone")
+
+        it.watched.told = fail
+        task = asyncio.create_task(running.go_on())
+        await until(lambda: failed.is_set() and it.watched.opened == 3)
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        released.set()
+        with pytest.raises(SourceChanged, match="it is gone"):
+            await task
         assert it.watched.opened == it.watched.closed
 
 
 @pytest.mark.usefixtures("shared")
-async def test_whoever_cancels_it_finds_nothing_reading() -> None:
+@pytest.mark.parametrize("fails", [False, True])
+async def test_whoever_cancels_it_finds_nothing_reading(fails: bool) -> None:
     async with bench() as it:
         it.write(b"f", DATA)
-        running = await begun(it)
-        await running.go_on()
-        running._speed = 1e12
+        running = await shared_out(it)
         it.watched.gate.clear()
         task = asyncio.create_task(running.go_on())
         await until(lambda: it.watched.opened == 3)
         task.cancel()
         await asyncio.sleep(0.05)
         assert not task.done()
+        if fails:
+            it.memory.break_reads(FOLDER, b"f", at=20 * MIB)
         it.watched.gate.set()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert it.watched.opened == it.watched.closed
-        assert running.offset == MIB  # it can be gone on with
-        assert await end(running) == zlib.crc32(DATA)
+        assert running.offset == MIB
+        if not fails:
+            assert await end(running) == zlib.crc32(DATA)  # it can be gone on with

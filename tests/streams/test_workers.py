@@ -87,3 +87,40 @@ async def test_a_call_sees_what_its_own_caller_has_said_of_itself(workers: Worke
 
     numbers = [str(number) for number in range(20)]
     assert await asyncio.gather(*(asyncio.create_task(ask(number)) for number in numbers)) == numbers
+
+
+async def test_a_call_that_was_begun_is_dropped_before_it_has_a_thread(workers: Workers) -> None:
+    entered, leave, called = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        leave.wait(10)
+
+    holding, waiting = workers.begin(hold), workers.begin(called.set)
+    await asyncio.to_thread(entered.wait, 10)
+    await waiting.drop()
+    leave.set()
+    await holding.end()
+    await workers.run(int)  # whatever was in line before has had its turn
+    assert not called.is_set()
+
+
+async def test_a_call_that_is_dropped_while_it_runs_has_ended_then_and_nobody_hears_of_its_failure(
+    workers: Workers,
+) -> None:
+    entered, leave, left = threading.Event(), threading.Event(), threading.Event()
+
+    def call() -> None:
+        entered.set()
+        leave.wait(10)
+        left.set()
+        raise ValueError
+
+    begun = workers.begin(call)
+    await asyncio.to_thread(entered.wait, 10)
+    dropping = asyncio.create_task(begun.drop())
+    await asyncio.sleep(0.05)
+    assert not dropping.done()
+    leave.set()
+    await dropping
+    assert left.is_set()

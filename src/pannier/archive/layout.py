@@ -172,11 +172,12 @@ class Units:
             lengths: Gives the lengths of a run of units, which is not empty: always the same.
             begin: Where the first begins.
             apart: Of how many the first one's start is kept, a divisor of ``CHUNK``; those of the others are made again
-                from their lengths, each time that they are asked for.
+                from their lengths when they are asked for, all of a group.
             ends: Finds what the lengths amount to, faster.
         """
         self._count, self._lengths, self._apart = count, lengths, apart
         self._starts = array("Q", [begin])
+        self._latest: tuple[int, Sequence[int]] = (-1, ())
         for part in runs(count):  # lists made one after the other, not one for all: other threads have their turn
             found = None if ends is None else ends(part, begin, apart)
             if found is None:
@@ -196,8 +197,7 @@ class Units:
     def start_of(self, unit: int) -> int:
         """Where a unit begins; of the one after the last, where that ends."""
         kept, beyond = divmod(unit, self._apart)
-        start = self._starts[kept]
-        return start + sum(self._lengths(range(unit - beyond, unit))) if beyond else start
+        return self._group(kept)[beyond] if beyond else self._starts[kept]
 
     def starts(self, start: int, stop: int) -> Sequence[int]:
         """Where each of a run of units begins, which is not empty; it may hold the one after the last."""
@@ -227,8 +227,18 @@ class Units:
 
     def _unit_at(self, offset: int) -> int:
         """The unit that holds a byte."""
-        first = (bisect_right(self._starts, offset) - 1) * self._apart
-        return first + bisect_right(self.starts(first, min(first + self._apart, self._count)), offset) - 1
+        kept = bisect_right(self._starts, offset) - 1
+        return kept if self._apart == 1 else kept * self._apart + bisect_right(self._group(kept), offset) - 1
+
+    def _group(self, kept: int) -> Sequence[int]:
+        """Where each of the units begins that have one kept start in common, and where the last of them ends."""
+        number, starts = self._latest  # whoever goes on from unit to unit finds them there
+        if number != kept:
+            first = kept * self._apart
+            lengths = self._lengths(range(first, min(first + self._apart, self._count)))
+            starts = list(accumulate(lengths, initial=self._starts[kept]))
+            self._latest = kept, starts  # both at once: threads share it
+        return starts
 
 
 def runs(stop: int, start: int = 0) -> Iterator[range]:

@@ -29,13 +29,13 @@ class Strings:
 
     def get(self, number: int) -> bytes:
         """Return string ``number``, 0 or more."""
+        if number >= self._count:
+            raise IndexError(f"string {number} of {self._count}")
         ends, at = self._ends, number % CHUNK if self._even else number
         start = ends[at - 1] if number % CHUNK else 0
         try:
             return self._chunks[number // CHUNK][start : ends[at]]
         except IndexError:
-            if number >= self._count:
-                raise
             return bytes(self._growing[start : ends[at]])
 
     def take(self, start: int, stop: int) -> list[bytes]:

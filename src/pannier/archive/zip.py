@@ -167,8 +167,8 @@ class ZipLayout:
         far = records.needs_zip64(offsets[0])
         if not self._all_plain(part) or far != records.needs_zip64(offsets[-1]):
             return b"".join(
-                self._central_header(number, crc32 if self._has_content(number) else 0)
-                for number, crc32 in zip(part, checksums, strict=True)
+                self._central_header(number, offset, crc32 if self._has_content(number) else 0)
+                for number, offset, crc32 in zip(part, offsets, checksums, strict=False)
             )
         if kinds.count(_FILE) < len(part) or 0 in sizes:
             checksums = [
@@ -189,9 +189,8 @@ class ZipLayout:
             far=far,
         )
 
-    def _central_header(self, entry: int, crc32: int) -> bytes:
-        offset, late = self._locals.start_of(entry), self._is_late(entry)
-        return records.central_header(self._entries[entry], offset, descriptor=late, crc32=crc32)
+    def _central_header(self, entry: int, offset: int, crc32: int) -> bytes:
+        return records.central_header(self._entries[entry], offset, descriptor=self._is_late(entry), crc32=crc32)
 
     def _local(self, entry: int) -> Iterable[Segment]:
         header = self.before(entry, 0)
@@ -204,7 +203,7 @@ class ZipLayout:
         return [*_with_checksum(entry, header, records.LOCAL_CRC_AT), content]
 
     def _central(self, entry: int) -> Iterable[Segment]:
-        header = self._central_header(entry, 0)
+        header = self._central_header(entry, self._locals.start_of(entry), 0)
         if not self._has_content(entry):
             return [Literal(header)]
         return _with_checksum(entry, header, records.CENTRAL_CRC_AT)
@@ -263,7 +262,8 @@ def _central_lengths(entries: Entries, odd: bytes, locals: Units, part: range) -
     length = _central_length(entries, odd, locals, part)
     if length is not None:
         return map(length.__add__, entries.name_lengths(part.start, part.stop))
-    return [records.central_length(entries[number], locals.start_of(number)) for number in part]
+    offsets = locals.starts(part.start, part.stop)
+    return [records.central_length(entries[number], offset) for number, offset in zip(part, offsets, strict=False)]
 
 
 def _central_ends(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pannier.archive.entries import Entries, Kind
-from pannier.archive.layout import Content, Layout, runs
+from pannier.archive.layout import Layout, runs
 from pannier.archive.plan import Shape
 from pannier.dto.instants import instant
 from pannier.dto.members import MOST_MEMBERS, ArchiveMembers, PlacedMember
@@ -13,7 +13,6 @@ from pannier.services.archives import Archives, Grant
 from pannier.services.reports import KINDS
 from pannier.streams.archive import Engine
 from pannier.streams.hashing import Place
-from pannier.window import Window
 
 _FILE = Kind.FILE.value
 
@@ -95,9 +94,4 @@ def _member(shape: Shape, number: int) -> PlacedMember:
 
 def content_offset(layout: Layout, number: int) -> int:
     """Return where the content of an entry begins in the archive; of an entry without any, where its bytes end."""
-    at = layout.entry_offset(number)
-    for segment in layout.segments(Window(at, layout.entry_offset(number + 1))):
-        if isinstance(segment, Content):
-            return at
-        at += segment.length
-    return at
+    return layout.entry_offset(number) + len(layout.before(number, 0))

@@ -193,10 +193,9 @@ class Hashing:
         try:
             running = RunningCrc(self._workers, place.open, entry, *self._partials.get(key, (0, 0)))
             known = await self._workers.run(self._begin, place, running)
-            if known is not None:
-                return known
-            while not running.ended:
+            while known is None and not running.ended:
                 self._partials[key] = running.offset, running.crc
+                self._partials.move_to_end(key)
                 await running.go_on()
             self._partials.pop(key, None)
         finally:
@@ -204,7 +203,7 @@ class Hashing:
                 del self._jobs[key]
             while len(self._partials) > _PARTIALS:
                 self._partials.popitem(last=False)
-        return running.crc
+        return running.crc if known is None else known
 
     def _begin(self, place: Place, running: RunningCrc) -> int | None:
         """Look a checksum up, or begin to read; one wait for a thread, not two."""

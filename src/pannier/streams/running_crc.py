@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pannier.archive.entries import Entry
 from pannier.crc import crc32, crc32_combine
@@ -13,7 +13,8 @@ from pannier.streams.workers import Workers
 from pannier.volumes.base import Folder
 
 _BURST = 0.25
-"""Seconds one thread call reads before it comes back to the loop, where it may be told to stop."""
+"""Seconds one thread call reads before it comes back to the loop, where it may be told to stop; twice that at most by
+two, who are given what they read in so long."""
 _STEP = 1024 * 1024
 _LEAST = 256 * _STEP
 """Bytes that are left, at least, for two threads to share. One reads less than that in a moment, or slowly anyway, and
@@ -42,8 +43,8 @@ class RunningCrc:
     entry: Entry
     offset: int = 0
     crc: int = 0
-    _speed: float = 0.0
-    """Bytes a second of the last burst, waiting for a thread included."""
+    _speed: float = field(default=0.0, init=False)
+    """Bytes a second of the last burst; waiting for a thread included, but for the first."""
 
     @property
     def ended(self) -> bool:
@@ -85,9 +86,14 @@ class RunningCrc:
         middle, stop = self.offset + length // 2 // _STEP * _STEP, self.offset + length
         second = self.workers.begin(self._read, middle, stop, 0, 2 * _BURST)
         try:
-            at, crc = await self.workers.run(self._read, self.offset, middle, self.crc, 2 * _BURST)
-        finally:  # nothing reads any more when this ends, however it does
+            try:
+                at, crc = await self.workers.run(self._read, self.offset, middle, self.crc, 2 * _BURST)
+            except BaseException:
+                await second.drop()  # nothing reads any more when this ends, however it does
+                raise
             end, second_crc = await second.end()
+        finally:
+            del second  # it has what is raised, which refers to this frame
         if at == middle:
             at, crc = end, crc32_combine(crc, second_crc, end - middle)
         self.offset, self.crc = at, crc  # what the second has read counts if the first came that far

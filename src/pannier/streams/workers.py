@@ -35,7 +35,19 @@ class Begun(Generic[T]):
 
     async def end(self) -> T:
         """Return what it returned, or raise what it raised, once it has ended; a cancelled caller waits, too."""
-        return await joined(self._job, takes_back=False)
+        try:
+            return await joined(self._job, takes_back=False)
+        finally:
+            del self  # as in ``joined``
+
+    async def drop(self) -> None:
+        """Take it back if it has not begun, else wait for its end; what it returned or raised counts no more."""
+        try:
+            if not self._job.cancel():
+                with suppress(Exception):
+                    await joined(self._job, takes_back=False)
+        finally:
+            del self  # as in ``joined``
 
 
 class Workers:
