@@ -204,6 +204,8 @@ class Units:
         if self._apart == 1:
             return self._starts[start:stop]
         kept, beyond = divmod(start, self._apart)
+        if beyond + stop - start <= self._apart + 1:
+            return self._group(kept)[beyond : beyond + stop - start]
         lengths = self._lengths(range(start - beyond, stop - 1)) if stop - 1 > start - beyond else ()
         return list(accumulate(lengths, initial=self._starts[kept]))[beyond:]
 
