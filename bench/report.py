@@ -43,7 +43,7 @@ that have ended left out. *First byte* is that of the body, with curl that of th
 probed. *Stall* is the longest round trip of a tiny request on an idle connection, asked every 5 ms or when the last
 answer came; the same is asked of a second, idle server at the same time, which shows what the machine does to both.
 *Beyond the idle server's at the moment* is the most by which one of these took longer than all that the idle server was
-asked meanwhile.
+asked meanwhile. The median stall of several runs is held against its bound, and so is the longest, in a row of its own.
 *Held clients* are of four kinds, a quarter each: connected and silent, kept alive after an answer, taking nothing of a
 large file, taking 2 KB/s of it; *memory for each* is what the server's resident size grew by (the kernel's buffers of
 their sockets are not in that), and meanwhile one small file is downloaded five times a second.

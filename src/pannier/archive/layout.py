@@ -200,13 +200,13 @@ class Units:
         return self._group(kept)[beyond] if beyond else self._starts[kept]
 
     def starts(self, start: int, stop: int) -> Sequence[int]:
-        """Where each of a run of units begins, which is not empty; it may hold the one after the last."""
+        """Where each of a run of units begins, which is not empty; its last may be the one after all."""
         if self._apart == 1:
             return self._starts[start:stop]
         kept, beyond = divmod(start, self._apart)
         if beyond + stop - start <= self._apart + 1:
             return self._group(kept)[beyond : beyond + stop - start]
-        lengths = self._lengths(range(start - beyond, stop - 1)) if stop - 1 > start - beyond else ()
+        lengths = self._lengths(range(start - beyond, stop - 1))
         return list(accumulate(lengths, initial=self._starts[kept]))[beyond:]
 
     def touching(self, window: Window) -> range:

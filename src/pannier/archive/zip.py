@@ -168,7 +168,7 @@ class ZipLayout:
         if not self._all_plain(part) or far != records.needs_zip64(offsets[-1]):
             return b"".join(
                 self._central_header(number, offset, crc32 if self._has_content(number) else 0)
-                for number, offset, crc32 in zip(part, offsets, checksums, strict=False)
+                for number, offset, crc32 in zip(part, offsets, checksums, strict=True)
             )
         if kinds.count(_FILE) < len(part) or 0 in sizes:
             checksums = [
@@ -263,7 +263,7 @@ def _central_lengths(entries: Entries, odd: bytes, locals: Units, part: range) -
     if length is not None:
         return map(length.__add__, entries.name_lengths(part.start, part.stop))
     offsets = locals.starts(part.start, part.stop)
-    return [records.central_length(entries[number], offset) for number, offset in zip(part, offsets, strict=False)]
+    return [records.central_length(entries[number], offset) for number, offset in zip(part, offsets, strict=True)]
 
 
 def _central_ends(

@@ -86,12 +86,11 @@ class RunningCrc:
         middle, stop = self.offset + length // 2 // _STEP * _STEP, self.offset + length
         second = self.workers.begin(self._read, middle, stop, 0, 2 * _BURST)
         try:
-            try:
-                at, crc = await self.workers.run(self._read, self.offset, middle, self.crc, 2 * _BURST)
-            except BaseException:
-                await second.drop()  # nothing reads any more when this ends, however it does
-                raise
+            at, crc = await self.workers.run(self._read, self.offset, middle, self.crc, 2 * _BURST)
             end, second_crc = await second.end()
+        except BaseException:
+            await second.drop()  # nothing reads any more when this ends, however it does
+            raise
         finally:
             del second  # it has what is raised, which refers to this frame
         if at == middle:
