@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from pannier.api.congestion import is_paced, unpace
 from pannier.api.connections import Runner
 from pannier.api.requests import Network
 from pannier.api.stalls import Patience
@@ -96,9 +97,11 @@ async def listen(
     Raises:
         ConfigInvalid: The address is in use or not ours, or the certificate cannot be used.
     """
+    paced = is_paced()
     runner = Runner(
         app,
         trusted=trusted,
+        paced=paced,
         patience=Patience(limits.idle_timeout, limits.head_timeout, limits.stall_timeout, limits.least_rate),
         access_log=None,  # ours names no token
         handler_cancellation=True,  # a client that leaves ends what is done for it
@@ -112,7 +115,7 @@ async def listen(
     site = web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=_AT_ONCE)
     try:
         await site.start()
-        _let_wait(site)
+        _set_up(site, unpaced=paced)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             reason, way_out = f"{address} is in use", "stop what listens there or choose another port"
@@ -125,11 +128,13 @@ async def listen(
     return f"{'https' if tls else 'http'}://{shown}"
 
 
-def _let_wait(site: web.TCPSite) -> None:
-    """Let as many connections as ever wait for their turn: to asyncio both are one number."""
+def _set_up(site: web.TCPSite, *, unpaced: bool) -> None:
+    """Let as many connections as ever wait for their turn, to asyncio both are one number; and let them begin so."""
     assert isinstance(site._server, asyncio.Server)
     for shared in site._server.sockets:
         with shared.dup() as listening:  # one queue, whichever descriptor it is set by (listen(2))
+            if unpaced:
+                unpace(listening)
             listening.listen(_BACKLOG)
 
 

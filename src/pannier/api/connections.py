@@ -21,6 +21,7 @@ from structlog.contextvars import bind_contextvars
 from typing_extensions import override
 
 from pannier import metrics
+from pannier.api.congestion import pace_remote
 from pannier.api.problems import answer, answer_bug, answer_http, respond
 from pannier.api.requests import REQUEST_ID, REQUEST_ID_HEADER, Network, given_id, new_id
 from pannier.api.stalls import Pace, Patience, cut, taken
@@ -38,10 +39,16 @@ class Connection(web.RequestHandler):
     """One connection of a client."""
 
     def __init__(
-        self, manager: web.Server, *, loop: asyncio.AbstractEventLoop, patience: Patience, **options: Any
+        self,
+        manager: web.Server,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        patience: Patience,
+        paced: bool,
+        **options: Any,
     ) -> None:
         super().__init__(manager, loop=loop, keepalive_timeout=patience.idle, **options)
-        self._patience = patience
+        self._patience, self._paced = patience, paced
         self._head_bytes = self._last_head_bytes = 0
         self._head_ends: asyncio.TimerHandle | None = None
         self._looks: asyncio.TimerHandle | None = None
@@ -51,6 +58,8 @@ class Connection(web.RequestHandler):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._paced:
+            pace_remote(transport)
         super().connection_made(transport)
         self._look_later()
 
@@ -191,7 +200,8 @@ class Runner(web.AppRunner):
     """Runs an application behind such connections.
 
     Every request gets a number: the one that a ``trusted`` proxy has given it, or one of ours. Whatever is logged while
-    it is answered, in threads and tasks too, names it.
+    it is answered, in threads and tasks too, names it. Where clients of other hosts are to be ``paced``, connections
+    begin unpaced (``pannier.api.congestion``).
     """
 
     def __init__(
@@ -200,10 +210,11 @@ class Runner(web.AppRunner):
         *,
         trusted: Sequence[Network] = (),
         patience: Patience | None = None,
+        paced: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(app, **options)
-        self._trusted, self._patience = trusted, patience or Patience()
+        self._trusted, self._patience, self._paced = trusted, patience or Patience(), paced
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
@@ -219,6 +230,7 @@ class Runner(web.AppRunner):
         return _Server(
             handle,
             self._patience,
+            paced=self._paced,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,
@@ -226,9 +238,9 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
-    def __init__(self, handler: Any, patience: Patience, **options: Any) -> None:
+    def __init__(self, handler: Any, patience: Patience, *, paced: bool, **options: Any) -> None:
         super().__init__(handler, **options)
-        self._patience = patience
+        self._patience, self._paced = patience, paced
 
     def __call__(self) -> web.RequestHandler:
-        return Connection(self, loop=self._loop, patience=self._patience, **self._kwargs)
+        return Connection(self, loop=self._loop, patience=self._patience, paced=self._paced, **self._kwargs)

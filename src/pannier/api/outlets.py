@@ -291,13 +291,14 @@ class SocketOutlet:
         while sent < len(data):
             try:
                 taken = self._socket.send(data[sent:])
-                sent += taken
-                self.sent += taken
             except BlockingIOError:
-                if time.monotonic() > until or not self._poll.poll(_PATIENCE_MS):
-                    break
+                taken = 0
             except OSError as error:  # a time-out or a lost route, too
                 raise _left() from error
+            sent += taken
+            self.sent += taken
+            if sent < len(data) and (time.monotonic() > until or not self._poll.poll(_PATIENCE_MS)):
+                break
         return sent
 
     # -- without copying
@@ -319,20 +320,21 @@ class SocketOutlet:
     def _send_pages(self, span: FileSpan, offset: int, stop: int) -> tuple[int, bool]:
         until = time.monotonic() + _BURST
         while offset < stop and time.monotonic() <= until:
+            asked = min(_PAGES, stop - offset)
             try:
-                sent = os.sendfile(self._socket.fileno(), span.fd, offset, min(_PAGES, stop - offset))
+                sent = os.sendfile(self._socket.fileno(), span.fd, offset, asked)
+                if not sent:  # the copying that follows finds that out once more, and tells it
+                    return offset, True
             except BlockingIOError:
-                if not self._poll.poll(_PATIENCE_MS):
-                    break
-                continue
+                sent = 0
             except OSError as error:
                 if error.errno in _CONNECTION_LOST:
                     raise _left() from error
                 return offset, True  # no file for this: copying is, or finds out what is wrong with it
-            if not sent:  # the copying that follows finds that out once more, and tells it
-                return offset, True
             offset += sent
             self.sent += sent
+            if sent < asked and not self._poll.poll(_PATIENCE_MS):  # the socket is full, or it was the file's end
+                break
         return offset, False
 
     # -- on the loop
