@@ -6,6 +6,7 @@ import os
 import platform
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +59,13 @@ def machine() -> Machine:
     """Describe this machine."""
     processor = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "")
     memory = next((int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
+    congestion = ""
     try:
         system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     except OSError:
         system = platform.system()
+    with suppress(OSError):  # another system
+        congestion = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text()
     return Machine(
         cores=os.cpu_count() or 1,
         processor=processor or platform.machine(),
@@ -70,6 +74,7 @@ def machine() -> Machine:
         system=system,
         python=platform.python_version(),
         pannier=pannier.__version__,
+        congestion=congestion.strip(),
     )
 
 

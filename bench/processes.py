@@ -31,6 +31,7 @@ class ServerProcess:
         command: What to run.
         log: File that gets what it says.
         ready: Asked again and again until it no longer returns None; what it returned then is :attr:`told`.
+        descriptors: Those of ours that it inherits.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class ServerProcess:
         *,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
         self._command, self._log, self._ready = list(command), log, ready
-        self._environment, self._cwd = environment, cwd
+        self._environment, self._cwd, self._descriptors = environment, cwd, descriptors
         self._process: subprocess.Popen[bytes] | None = None
         self.told = ""
         self.idle_rss = 0
@@ -58,6 +60,7 @@ class ServerProcess:
                 start_new_session=True,
                 env=dict(self._environment) if self._environment is not None else None,
                 cwd=self._cwd,
+                pass_fds=self._descriptors,
             )
         try:
             deadline = time.monotonic() + _START_LIMIT

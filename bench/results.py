@@ -21,6 +21,8 @@ class Machine(_Record):
     system: str
     python: str
     pannier: str
+    congestion: str = ""
+    """TCP's congestion control."""
 
 
 class Run(_Record):

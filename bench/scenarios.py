@@ -69,14 +69,18 @@ SCENARIOS: dict[str, Scenario] = {
             "One file of 4.5 GiB, its CRC-32 known",
             "big",
             "copying",
-            (Contest("nginx", _BIG_FILE), Contest("nginx-push", _BIG_FILE)),
+            (Contest("nginx", _BIG_FILE), Contest("nginx-push", _BIG_FILE), Contest("nginx-reno", _BIG_FILE)),
         ),
         Scenario(
             "large-unknown",
             "One file of 4.5 GiB, its CRC-32 unknown at first",
             "big",
             "copying",
-            (Contest("nginx", _BIG_FILE, forgetful=True), Contest("nginx-push", _BIG_FILE, forgetful=True)),
+            (
+                Contest("nginx", _BIG_FILE, forgetful=True),
+                Contest("nginx-push", _BIG_FILE, forgetful=True),
+                Contest("nginx-reno", _BIG_FILE, forgetful=True),
+            ),
         ),
         Scenario(
             "files",

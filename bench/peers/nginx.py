@@ -3,6 +3,9 @@
 Debian's configuration has ``tcp_nopush on``, nginx's own default is off. With it the kernel holds back what a call of
 sendfile gave it (``TCP_CORK``, tcp(7)) until there is half a window; on loopback the rest leaves when the client's
 acknowledgements come, on the client's processor time, and only one of the two works at a time.
+
+It has the congestion control that the system has. Where that is BBR, ours has Reno on loopback; so nginx is given a
+listening socket with Reno as well, by the variable with which it hands its sockets on when it is upgraded.
 """
 
 from __future__ import annotations
@@ -10,13 +13,14 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.complaints import Unavailable
-from bench.peers.base import Peer, Serving, answers, free_port
+from bench.peers.base import Peer, Serving, answers
 from bench.processes import ServerProcess
 
 _CONFIGURATION = """
@@ -50,14 +54,18 @@ class Nginx(Peer):
     kind = "file"
     large_rate = 2500.0
 
-    def __init__(self, name: str = "nginx", *, nopush: bool = True) -> None:
-        self.name, self._nopush = name, "on" if nopush else "off"
+    def __init__(self, name: str = "nginx", *, nopush: bool = True, congestion: str = "") -> None:
+        self.name, self._nopush, self._congestion = name, "on" if nopush else "off", congestion
         self.title = f"nginx, static file, sendfile, tcp_nopush {self._nopush}"
+        if congestion:
+            self.title += f", TCP {congestion.capitalize()}"
 
     def prepare(self, rooms: Path) -> None:
         self._program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
         if self._program is None:
             raise Unavailable("nginx is not installed (apt-get install nginx-light)")
+        if self._congestion and not hasattr(socket, "TCP_CONGESTION"):
+            raise Unavailable("the congestion control of sockets cannot be chosen here")
 
     def version(self) -> str:
         said = subprocess.run(
@@ -67,13 +75,26 @@ class Nginx(Peer):
 
     @contextmanager
     def serve(self, folder: Path, scratch: Path, *, deflate: bool) -> Iterator[Serving]:
-        port = free_port()
-        user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
-        configuration = scratch / "nginx.conf"
-        configuration.write_text(
-            _CONFIGURATION.format(user=user, nopush=self._nopush, scratch=scratch, port=port, folder=folder)
-        )
-        home = f"http://127.0.0.1:{port}"
-        command = [str(self._program), "-c", str(configuration), "-e", "stderr"]
-        with ServerProcess(command, scratch / "nginx.log", answers(home)) as process:
-            yield Serving(process, lambda part: f"{home}/{part}")
+        with socket.socket() as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if self._congestion:
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, self._congestion.encode())
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(511)  # nginx's own backlog
+            port = listening.getsockname()[1]
+            user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
+            configuration = scratch / "nginx.conf"
+            configuration.write_text(
+                _CONFIGURATION.format(user=user, nopush=self._nopush, scratch=scratch, port=port, folder=folder)
+            )
+            home = f"http://127.0.0.1:{port}"
+            command = [str(self._program), "-c", str(configuration), "-e", "stderr"]
+            inherited = listening.fileno()
+            with ServerProcess(
+                command,
+                scratch / "nginx.log",
+                answers(home),
+                environment=os.environ | {"NGINX": f"{inherited};"},
+                descriptors=[inherited],
+            ) as process:
+                yield Serving(process, lambda part: f"{home}/{part}")

@@ -7,6 +7,7 @@ is kinder to the libraries than a hop for each, and about as fast as aiohttp can
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -46,12 +47,23 @@ def listen(routes: dict[str, Callable[[web.Request], object]]) -> None:
             app.router.add_get(path, handler, allow_head=False)  # type: ignore[arg-type]
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.SockSite(runner, _listening())
         await site.start()
         print("listening", runner.addresses[0][1], flush=True)
         await asyncio.Event().wait()
 
     asyncio.run(main())
+
+
+def _listening() -> socket.socket:
+    """Make a socket on loopback, unpaced as Pannier's: libraries are compared, and not what the system has TCP do."""
+    listening = socket.socket()
+    if hasattr(socket, "TCP_CONGESTION"):
+        paced = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == b"bbr"
+        if paced:
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
+    listening.bind(("127.0.0.1", 0))
+    return listening
 
 
 def _batch(source: Iterator[bytes]) -> bytes:

@@ -16,6 +16,7 @@ PEERS: dict[str, Peer] = {
     for peer in (
         Nginx(),
         Nginx("nginx-push", nopush=False),
+        Nginx("nginx-reno", nopush=False, congestion="reno"),
         Tar(),
         ZipstreamNg(),
         StreamZip(),
