@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ STEADY_BEYOND = "stall when steady, beyond the idle server's at the moment"
 FIRST = "first byte, slowest client"
 _FILES_EACH = 4
 """About 28 MB: a minute at 500 KB/s. Neighbours share files, so the disk is read once for four of them."""
+_SETTLES = 10.0
+"""Seconds between a run and what came before it: gigabytes were written and removed to compare what clients received,
+and a virtual machine that still has that to do is paused for a tenth of a second when a run begins."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ def observe(data: DataSet, scratch: Path, runs: int, small: bool) -> Sequence[Ob
     crowd = _Crowd(8, 500e3, 60.0) if small else _Crowd(300, 500e3, 300.0)
     seen: list[dict[str, float]] = []
     for number in range(runs):
+        if not small:
+            os.sync()
+            time.sleep(_SETTLES)
         seen.append(_once(data, scratch, crowd))
         stalls = f"stall {seen[-1][START] * 1e3:.0f} ms starting, {seen[-1][STEADY] * 1e3:.0f} ms steady"
         progress(f"{seen[-1][SERVED]:.0f} of {crowd.clients} served; {stalls}; {number + 1}/{runs}")

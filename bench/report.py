@@ -59,7 +59,8 @@ hypervisor, and the spread of a fixed loop run before each pair.
 The data is made from fixed seeds: 300 files of 1 to 12.7 MiB, half of them text that zlib 6 makes a third of, half
 incompressible; 50,000 text files of 1 to 8 KiB in 250 directories; one incompressible file of 4.5 GiB; 1,000,000 text
 files of 0.5 to 1.5 KiB in 1,000 directories. Peers that are slow get a part of the data, and ours the same part,
-where a line says so. For cold data the pages are dropped with `posix_fadvise`.
+where a line says so. For cold data the pages are dropped with `posix_fadvise`. Before each run of slow clients the disk
+is synced and left alone for ten seconds: what the run before was compared with, gigabytes, has just been removed.
 
 Run it again with `make bench`, parts of it with `make bench BENCH="files small-files --pairs 5"`, see `make bench
 BENCH=--help`. `make bench BENCH="--output docs/performance.md"` replaces what it measured on this page and in
