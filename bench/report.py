@@ -23,15 +23,15 @@ as shipped, except that every download walks its tree again (`plan-fresh-max = "
 processors it starts one helper process when there are thousands of small files to read, whose CPU time and memory are
 counted with the server's. Peers are installed at the versions shown, each in an environment of its own; libraries run
 behind aiohttp, used as their documentation says, with their chunks gathered to 256 KiB in a thread; `tar` writes into a
-pipe of 1 MiB that is read in a thread; nginx has one worker and sendfile, once with `tcp_nopush` as Debian configures
-it, once without, as nginx itself does.
+pipe of 1 MiB that is read in a thread; nginx has one worker and sendfile, with `tcp_nopush` as Debian configures it,
+and twice without, as nginx itself does.
 
-A system can have TCP pace what it sends (BBR); *Machine* says what it has. Pannier serves clients of the same host
-without that (Reno), because on loopback the timers take most of a sender's processor time and half of its speed, and
-here all clients are of the same host. So that the rest can be compared as well, `tar` and the libraries send without
-pacing here, too, and nginx does the third time; the other two times, and copyparty always, it is as the system has it.
-`tcp_nopush` matters with pacing only: then the kernel sends most of a file when acknowledgements come, so the client
-pays for that, and the two work in turns.
+A system can have TCP pace what it sends (BBR); *Machine* says what it has. Pannier serves clients that come over
+loopback without that (Reno), because there the timers take most of a sender's processor time and some two fifths of its
+speed, as the lines of nginx show; and here all clients come over loopback. So that the rest can be compared as well,
+`tar` and the libraries send without pacing here, too, and so does one of the nginx (*TCP as ours*). The other two, and
+copyparty, are as the system has them. With pacing and `tcp_nopush`, the kernel sends most of a file when
+acknowledgements come, so the client pays for that, and the two work in turns.
 
 For each peer, both servers run side by side. First both are downloaded from once and every byte is verified (`unzip
 -t` and all names, sizes and checksums against the data; `tar -d`; a CRC-32), which also fills the page cache, and

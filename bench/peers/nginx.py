@@ -1,11 +1,12 @@
 """nginx with sendfile and one worker: what a C server reaches that only copies a file to a socket.
 
 Debian's configuration has ``tcp_nopush on``, nginx's own default is off. With it the kernel holds back what a call of
-sendfile gave it (``TCP_CORK``, tcp(7)) until there is half a window; on loopback the rest leaves when the client's
-acknowledgements come, on the client's processor time, and only one of the two works at a time.
+sendfile gave it (``TCP_CORK``, tcp(7)) until there is half a window; on loopback, where TCP is paced, the rest leaves
+when the client's acknowledgements come, on the client's processor time, and only one of the two works at a time.
 
-It has the congestion control that the system has. Where that is BBR, ours has Reno on loopback; so nginx is given a
-listening socket with Reno as well, by the variable with which it hands its sockets on when it is upgraded.
+nginx has the congestion control that the system has. Where that is BBR, ours has Reno on loopback, and so has one of
+the variants here: each is given its listening socket, by the variable with which nginx hands its sockets on when it is
+upgraded.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from bench.complaints import Unavailable
 from bench.peers.base import Peer, Serving, answers
+from bench.peers.pacing import unpace
 from bench.processes import ServerProcess
 
 _CONFIGURATION = """
@@ -54,18 +56,18 @@ class Nginx(Peer):
     kind = "file"
     large_rate = 2500.0
 
-    def __init__(self, name: str = "nginx", *, nopush: bool = True, congestion: str = "") -> None:
-        self.name, self._nopush, self._congestion = name, "on" if nopush else "off", congestion
-        self.title = f"nginx, static file, sendfile, tcp_nopush {self._nopush}"
-        if congestion:
-            self.title += f", TCP {congestion.capitalize()}"
+    def __init__(self, name: str = "nginx", *, nopush: bool = True, unpaced: bool = False) -> None:
+        self.name, self._nopush, self._unpaced = name, "on" if nopush else "off", unpaced
+        tcp = "TCP Reno, as ours" if unpaced else "TCP as the system has it"
+        self.title = f"nginx, static file, sendfile, tcp_nopush {self._nopush}, {tcp}"
 
     def prepare(self, rooms: Path) -> None:
         self._program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
         if self._program is None:
             raise Unavailable("nginx is not installed (apt-get install nginx-light)")
-        if self._congestion and not hasattr(socket, "TCP_CONGESTION"):
-            raise Unavailable("the congestion control of sockets cannot be chosen here")
+        with socket.socket() as probe:
+            if self._unpaced and not unpace(probe):
+                raise Unavailable("the system does not pace TCP by BBR: it would be as without")
 
     def version(self) -> str:
         said = subprocess.run(
@@ -77,8 +79,9 @@ class Nginx(Peer):
     def serve(self, folder: Path, scratch: Path, *, deflate: bool) -> Iterator[Serving]:
         with socket.socket() as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if self._congestion:
-                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, self._congestion.encode())
+            listening.setblocking(False)  # nginx does so with those that it makes itself
+            if self._unpaced:
+                unpace(listening)
             listening.bind(("127.0.0.1", 0))
             listening.listen(511)  # nginx's own backlog
             port = listening.getsockname()[1]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from bench.peers.pacing import unpace
+
 BATCH = 256 * 1024
 
 
@@ -58,10 +60,7 @@ def listen(routes: dict[str, Callable[[web.Request], object]]) -> None:
 def _listening() -> socket.socket:
     """Make a socket on loopback, unpaced as Pannier's: libraries are compared, and not what the system has TCP do."""
     listening = socket.socket()
-    if hasattr(socket, "TCP_CONGESTION"):
-        paced = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == b"bbr"
-        if paced:
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
+    unpace(listening)
     listening.bind(("127.0.0.1", 0))
     return listening
 

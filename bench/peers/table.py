@@ -16,7 +16,7 @@ PEERS: dict[str, Peer] = {
     for peer in (
         Nginx(),
         Nginx("nginx-push", nopush=False),
-        Nginx("nginx-reno", nopush=False, congestion="reno"),
+        Nginx("nginx-reno", nopush=False, unpaced=True),
         Tar(),
         ZipstreamNg(),
         StreamZip(),

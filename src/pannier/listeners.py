@@ -129,7 +129,7 @@ async def listen(
 
 
 def _set_up(site: web.TCPSite, *, unpaced: bool) -> None:
-    """Let as many connections as ever wait for their turn, to asyncio both are one number; and let them begin so."""
+    """Lengthen the queue of connections that wait, to asyncio as long as one turn; have them begin ``unpaced``."""
     assert isinstance(site._server, asyncio.Server)
     for shared in site._server.sockets:
         with shared.dup() as listening:  # one queue, whichever descriptor it is set by (listen(2))

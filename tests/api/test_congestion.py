@@ -16,8 +16,6 @@ from pannier.config import Address
 from pannier.config.settings import LimitSettings
 from pannier.listeners import listen
 
-pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_CONGESTION"), reason="sockets do not tell")
-
 ENDS = [
     ("127.0.0.1", "127.0.0.1", True),
     ("127.0.0.1", "127.0.0.2", True),
@@ -34,6 +32,8 @@ ENDS = [
 
 def usual() -> bytes:
     """What the system gives a socket."""
+    if not hasattr(socket, "TCP_CONGESTION"):
+        pytest.skip("sockets do not tell")
     with socket.socket() as one:
         return congestion._algorithm(one)
 
@@ -52,10 +52,25 @@ async def listening() -> AsyncIterator[str]:
         yield await listen(ends.push_async_callback, app, "test", Address("127.0.0.1", 0), None, LimitSettings())
 
 
-async def told() -> bytes:
-    async with listening() as url, aiohttp.ClientSession() as session, session.get(url) as answer:
+async def told(client: str = "127.0.0.1") -> bytes:
+    connector = aiohttp.TCPConnector(local_addr=(client, 0))
+    async with listening() as url, aiohttp.ClientSession(connector=connector) as session, session.get(url) as answer:
         assert answer.status == 200
         return await answer.read()
+
+
+class Choices:
+    """Chooses, and counts for how many connections."""
+
+    def __init__(self) -> None:
+        self.on_connections = 0
+        self._choose = congestion._choose
+
+    def __call__(self, one: socket.socket, algorithm: bytes) -> None:
+        with contextlib.suppress(OSError):  # not connected
+            one.getpeername()
+            self.on_connections += 1
+        self._choose(one, algorithm)
 
 
 @pytest.fixture
@@ -80,8 +95,19 @@ async def test_a_client_of_this_host_is_not_paced() -> None:
 
 
 async def test_a_client_of_another_host_gets_what_the_system_has(paced: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(congestion, "on_one_host", lambda own, peer: asked.append((own, peer)))
+    assert await told("127.0.0.2") == paced
+    assert asked == [("127.0.0.1", "127.0.0.2")]
+
+
+@pytest.mark.usefixtures("paced")
+async def test_what_a_route_has_chosen_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(congestion, "on_one_host", lambda own, peer: False)
-    assert await told() == paced
+    monkeypatch.setattr("pannier.listeners.unpace", lambda listening: None)  # as a route does for its connections
+    monkeypatch.setattr(congestion, "_choose", choices := Choices())
+    assert await told() == usual()
+    assert choices.on_connections == 0
 
 
 async def test_what_does_not_pace_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

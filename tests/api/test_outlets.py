@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
@@ -159,6 +160,22 @@ async def test_a_quiet_file_is_given_back_only_when_the_client_has_its_pages(fil
         (body,) = await asyncio.to_thread(fetch, port, size=256 * 1024, pause=0.01)
     assert given_back.is_set()
     assert body == DATA
+
+
+class Sipping(socket.socket):
+    """Takes one byte, and always has room for another one."""
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        return super().send(data[:1], flags)
+
+
+def test_a_client_that_takes_a_little_at_a_time_does_not_keep_the_thread() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, Sipping(fileno=ours.detach()) as sipping:
+        sipping.setblocking(False)
+        outlet = SocketOutlet(cast("asyncio.Transport", None), sipping, cast("Pump", None))
+        taken = outlet._offer(memoryview(bytes(100)), until=0.0)
+    assert taken == outlet.sent == 1
 
 
 async def test_a_file_that_lasts_is_waited_for_later(file: Path) -> None:

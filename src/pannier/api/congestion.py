@@ -1,13 +1,13 @@
 """TCP's congestion control where there is no network: between two programs of one host.
 
 BBR, which many servers are set to, paces what it sends by a timer for nearly every segment. On the way to a client of
-the same host, a reverse proxy say, nothing is lost and no queue is spared by that, while the timers take half of the
-processor time of a large download, and a third of its speed. Reno, which every Linux has and lets everybody choose,
-sends what fits the window.
+the same host, a reverse proxy say, nothing is lost and no queue is spared by that, while the timers take most of the
+processor time of a large download (``docs/performance.md``). Reno, which every Linux has and by default lets everybody
+choose, sends what fits the window.
 
 Who the peer is turns out when a connection has begun, and one that BBR has begun stays paced whatever is chosen later
-(Linux, ``net/ipv4/tcp_bbr.c``, ``bbr_init``). So listeners hand on Reno, and what comes from elsewhere gets BBR, as the
-system has it, before anything is sent to it.
+(Linux, ``net/ipv4/tcp_bbr.c``, ``bbr_init``). So listeners hand on Reno, and what comes from elsewhere gets BBR, which
+the system had when the listener was made, before any answer is sent to it; with TLS, after the handshake.
 """
 
 from __future__ import annotations

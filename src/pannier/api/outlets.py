@@ -333,7 +333,8 @@ class SocketOutlet:
                 return offset, True  # no file for this: copying is, or finds out what is wrong with it
             offset += sent
             self.sent += sent
-            if sent < asked and not self._poll.poll(_PATIENCE_MS):  # the socket is full, or it was the file's end
+            # less than asked: the socket is full, or the file ended, which the next call finds out
+            if sent < asked and not self._poll.poll(_PATIENCE_MS):
                 break
         return offset, False
 
