@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench import crowd, held, report, results
+from bench.peers.pacing import unpace
 from bench.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +43,9 @@ class Run:
 def run(cache: Path, request: pytest.FixtureRequest) -> Run:
     scenarios: tuple[str, ...] = request.param
     data = cache / str(len(scenarios))
-    done = bench(*scenarios, "--small", "--pairs", "1", "--peers", "nginx,nginx-push,tar", "--data", str(data))
+    with socket.socket() as probe:
+        peers = "nginx,nginx-push,tar" + (",nginx-reno" if unpace(probe) else "")
+    done = bench(*scenarios, "--small", "--pairs", "1", "--peers", peers, "--data", str(data))
     return Run(scenarios, done, results.read(data / "results-small.json"))
 
 
@@ -89,7 +93,7 @@ def test_all_clients_are_held(run: Run) -> None:
 def test_results_make_a_page(run: Run) -> None:
     page = report.page(dict(run.found))
     assert all(f"(`{name}`)" in page for name in run.scenarios)
-    assert "| large-known | throughput, of nginx |" in page
+    assert "| large-known | throughput, of nginx" in page
 
 
 def test_nothing_stays_behind(run: Run, cache: Path) -> None:
