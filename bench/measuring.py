@@ -59,11 +59,11 @@ def machine() -> Machine:
     """Describe this machine."""
     processor = next((line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "")
     memory = next((int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
-    congestion = ""
     try:
         system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     except OSError:
         system = platform.system()
+    congestion = ""
     with suppress(OSError):  # another system
         congestion = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text()
     return Machine(

@@ -1,4 +1,7 @@
-"""Has a peer's connections begin unpaced, as Pannier's do on loopback where the system has TCP's BBR."""
+"""Has a peer's connections begin unpaced, as Pannier's do on loopback where the system has TCP's BBR.
+
+Standard library only: libraries run in environments of their own, without Pannier.
+"""
 
 from __future__ import annotations
 

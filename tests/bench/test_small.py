@@ -93,7 +93,7 @@ def test_all_clients_are_held(run: Run) -> None:
 def test_results_make_a_page(run: Run) -> None:
     page = report.page(dict(run.found))
     assert all(f"(`{name}`)" in page for name in run.scenarios)
-    assert "| large-known | throughput, of nginx" in page
+    assert "| large-known | throughput, of nginx, TCP as the system has it |" in page
 
 
 def test_nothing_stays_behind(run: Run, cache: Path) -> None:
